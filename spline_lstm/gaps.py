@@ -1,0 +1,103 @@
+"""What was known at an origin: gap filling that never looks ahead.
+
+A missing step `i` stands between the last observation before it, at `a`, and the next, at `b`.
+All that an origin `t` can know of it takes one of two values:
+
+- **held**, for `t < b`: level + season + what the last observation stood out, decaying;
+- **settled**, for `t >= b`: season + the linear interpolant of the deseasonalised ends.
+
+Level and season are causal averages, so the held value depends on steps up to `a` and the
+settled one on steps up to `b`. Two arrays of the length of the series thus hold the filled
+value for every origin; a window takes held values behind its last observation and settled
+ones elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import lfilter
+
+CYCLES_REMEMBERED = 10  # averages forget with this time constant, in seasons
+PRIOR_WEIGHT = 0.5  # observations of zero that a seasonal effect starts from
+FORGOTTEN = 1e-250  # total weight under which an average knows nothing
+
+
+@dataclass(frozen=True)
+class FilledSeries:
+    """Series with every gap filled, as of every origin.
+
+    Attributes:
+        settled: `(rows, time)`, float32: the value once the gap is closed; observations as they are.
+        held: `(rows, time)`, float32: the value while the gap is open; observations as they are.
+        last_observed: `(rows, time)`: index of the last observation at or before each step, -1 before the first.
+        next_observed: `(rows, time)`: index of the next observation at or after each step, `time` after the last.
+    """
+
+    settled: np.ndarray
+    held: np.ndarray
+    last_observed: np.ndarray
+    next_observed: np.ndarray
+
+    @property
+    def observed(self) -> np.ndarray:
+        """`(rows, time)`, whether a value was observed."""
+        return self.last_observed == np.arange(self.last_observed.shape[1])
+
+
+def fill_gaps(values: np.ndarray, season: int) -> FilledSeries:
+    """Fill `(rows, time)` standardized values, NaN where nothing was observed.
+
+    Args:
+        values: What was observed.
+        season: Steps in one season; 1 for none, when an open gap holds the last value.
+    """
+    rows, time = values.shape
+    steps = np.arange(time)
+    observed = ~np.isnan(values)
+    last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
+    following = np.minimum.accumulate(np.where(observed, steps, time)[:, ::-1], axis=1)[:, ::-1]
+    level, profile = _level_and_profile(np.where(observed, values, 0.0), observed, season)
+    remainder = np.where(observed, values - profile, 0.0)
+
+    at_last = np.take_along_axis(remainder, np.maximum(last, 0), axis=1)
+    at_next = np.take_along_axis(remainder, np.minimum(following, time - 1), axis=1)
+    level = np.take_along_axis(level, np.maximum(last, 0), axis=1)
+    decay = np.exp(-(steps - last) / (season / 2)) if season > 1 else 1.0
+    held = np.where(last >= 0, profile + level + (at_last - level) * decay, 0.0)
+
+    reached = (steps - last) / np.maximum(following - last, 1)
+    between = np.where(last >= 0, at_last + (at_next - at_last) * reached, at_next)
+    settled = np.where(following < time, profile + between, held)
+    return FilledSeries(
+        settled=np.where(observed, values, settled).astype(np.float32),
+        held=np.where(observed, values, held).astype(np.float32),
+        last_observed=last.astype(np.int32),
+        next_observed=following.astype(np.int32),
+    )
+
+
+def _level_and_profile(values: np.ndarray, observed: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Causal level, valid at observed steps, and seasonal effect, `(rows, time)` each.
+
+    The level at a step averages observations up to that step; the seasonal effect averages what
+    stood out from the level at the same phase of earlier seasons. Both forget exponentially.
+    """
+    rows, time = values.shape
+    weights = observed.astype(float)
+    keep = np.exp(-1 / season) if season > 1 else 0.0
+    total = lfilter([1.0], [1.0, -keep], weights, axis=1)
+    level = lfilter([1.0], [1.0, -keep], values, axis=1) / np.maximum(total, FORGOTTEN)
+    if season == 1:
+        return level, np.zeros_like(level)
+
+    cycles = -(-time // season)
+    padding = ((0, 0), (0, cycles * season - time))
+    shape = (rows, cycles, season)
+    stands_out = np.pad((values - level) * weights, padding).reshape(shape)
+    counts = np.pad(weights, padding).reshape(shape)
+    keep = np.exp(-1 / CYCLES_REMEMBERED)
+    total = lfilter([0.0, 1.0], [1.0, -keep], counts, axis=1)
+    profile = lfilter([0.0, 1.0], [1.0, -keep], stands_out, axis=1) / (total + PRIOR_WEIGHT)
+    return level, profile.reshape(rows, -1)[:, :time]

@@ -1,0 +1,305 @@
+"""A CSV or Parquet file becomes a regular panel: values on a grid, NaN where nothing was observed."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.errors import DataError, InputNotFoundError, ParamsError
+from spline_lstm.params import DataParams
+
+HEAD_ROWS = 1000  # what the grid is inferred from: the oldest rows, so that no later row can move it
+LONGEST_LINE = 1 << 20
+MOST_STEPS_PER_ROW = 100
+COMMON_STEPS = pd.to_timedelta(
+    ["1s", "5s", "10s", "15s", "30s", "1min", "2min", "5min", "10min", "15min", "20min", "30min"]
+    + ["1h", "2h", "3h", "4h", "6h", "8h", "12h", "1D", "7D"]
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Observations on a regular grid.
+
+    Attributes:
+        values: `(series, time, channel)`, original units, NaN where nothing was observed.
+        timestamps: `(time,)`, UTC without offset. Step `i` holds what was observed after
+            timestamp `i - 1` and not after timestamp `i`.
+        frequency: Step of the grid, as a pandas offset.
+        channels: Names of the channels.
+        findings: What reading found, as plain builtins for reports.
+    """
+
+    values: np.ndarray
+    timestamps: pd.DatetimeIndex
+    frequency: str
+    channels: tuple[str, ...]
+    findings: dict[str, Any]
+
+
+def read_panel(path: Path, params: DataParams) -> Panel:
+    """Read observations and put them on their grid by a causal bin, right-closed and right-labelled.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        ParamsError: The frequency is none that pandas knows.
+        DataError: The file, a column, a timestamp or a value is unusable; the message names it.
+    """
+    table = _read_table(path, [params.timestamp, *params.target], params.timestamp)
+    timestamps = _timestamps(table[params.timestamp], params)
+    values = np.column_stack([_numbers(table[name]) for name in params.target])
+    rows = len(values)
+    order = np.argsort(timestamps.to_numpy(), kind="stable")
+    was_sorted = bool((order == np.arange(rows)).all())
+    timestamps, values = timestamps[order], values[order]
+    timestamps, values, repeated = _resolve_duplicates(timestamps, values, params.duplicates, order)
+    frequency = params.frequency or infer_frequency(timestamps[:HEAD_ROWS])
+    grid = _grid(timestamps, frequency)
+    gridded = _aggregate(values, grid.searchsorted(timestamps, side="left"), len(grid), params.aggregate)
+    _require_variation(gridded, params.target)
+    findings = {
+        "rows": rows,
+        "sorted": was_sorted,
+        "duplicates": repeated,
+        "first": str(timestamps[0]),
+        "last": str(timestamps[-1]),
+        "frequency": frequency,
+        "steps": len(grid),
+        "channels": {name: _gap_findings(gridded[:, index]) for index, name in enumerate(params.target)},
+    }
+    return Panel(gridded[None], grid, frequency, params.target, findings)
+
+
+def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
+    """Name the step of sorted, distinct timestamps that may have gaps and jitter.
+
+    Raises:
+        DataError: There are fewer than three.
+    """
+    if len(timestamps) < 3:
+        raise DataError(
+            f"`data.frequency` can be inferred from 3 timestamps or more. Received: {len(timestamps)}. "
+            "Give data.frequency, or more rows."
+        )
+    if regular := pd.infer_freq(timestamps):
+        return regular
+    step = pd.Series(timestamps[1:] - timestamps[:-1]).median()
+    days = step / pd.Timedelta("1D")
+    if 28 <= days <= 31 and timestamps.is_month_start.all():
+        return "MS"
+    if 28 <= days <= 31 and timestamps.is_month_end.all():
+        return "ME"
+    if days == 1 and (timestamps.dayofweek < 5).all():
+        return "B"
+    nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
+    if abs(nearest / step - 1) > 0.1:
+        nearest = max(step.round("1s"), pd.Timedelta("1ms"))
+    return pd.tseries.frequencies.to_offset(nearest).freqstr
+
+
+def following_timestamps(timestamps: pd.DatetimeIndex, frequency: str, steps: int) -> pd.DatetimeIndex:
+    """The `steps` grid labels after the last one."""
+    return pd.date_range(timestamps[-1], periods=steps + 1, freq=frequency)[1:]
+
+
+def _read_table(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputNotFoundError(
+            f"`data.path` must be a file. Received: {str(path)!r}, which is none. "
+            "Mend data.path in params.yaml, or INPUT_PATH."
+        )
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            table = _read_parquet(path, columns)
+        else:
+            table = _read_csv(path, columns, timestamp)
+    except UnicodeDecodeError as error:
+        raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"`{path}` must be a readable table. Received: {reason}. Mend the file.") from error
+    if table.empty:
+        raise DataError(f"`{path}` must have rows below its header. Received: none. Give it data.")
+    return table
+
+
+def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    import pyarrow.parquet
+
+    _require_columns(path, columns, pyarrow.parquet.read_schema(path).names)
+    return pd.read_parquet(path, columns=columns).reset_index(drop=True)
+
+
+def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
+    _require_text(path)
+    header = pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns.tolist()
+    _require_columns(path, columns, header)
+    return pd.read_csv(path, usecols=columns, dtype={timestamp: str}, encoding="utf-8-sig", low_memory=False)
+
+
+def _require_text(path: Path) -> None:
+    """Refuse what would make a CSV parser run out of memory or return noise."""
+    with path.open("rb") as file:
+        block = file.read(LONGEST_LINE)
+        if not block.strip():
+            raise DataError(f"`{path}` must have a header and rows. Received: an empty file. Give it data.")
+        while block:
+            if b"\0" in block:
+                raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: binary bytes. Convert it.")
+            if len(block) == LONGEST_LINE and b"\n" not in block and b"\r" not in block:
+                raise DataError(
+                    f"`{path}` must have lines shorter than {LONGEST_LINE} bytes. Received: a longer one. "
+                    "Check that it is a CSV with one row a line."
+                )
+            block = file.read(LONGEST_LINE)
+
+
+def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
+    for name in columns:
+        if name not in found:
+            near = difflib.get_close_matches(name, found, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else " Mend data.timestamp or data.target in params.yaml."
+            shown = f"{', '.join(map(str, found[:20]))!s:.300}"
+            raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}.{hint}")
+
+
+def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
+    name = params.timestamp
+    if pd.api.types.is_numeric_dtype(column):
+        raise DataError(f"Column {name!r} must hold timestamps. Received: numbers ({column.dtype}). Convert it.")
+    pattern = params.timestamp_format or "ISO8601"
+    if pd.api.types.is_datetime64_any_dtype(column):
+        parsed = column
+    else:
+        column = column.astype("string")
+        try:
+            parsed = pd.to_datetime(column, format=pattern, errors="coerce")
+        except ValueError as error:
+            raise DataError(
+                f"Column {name!r} must hold timestamps with an offset in every row or in none, in one offset. "
+                f"Received: {error}. Write them all in UTC."
+            ) from error
+    bad = parsed.isna().to_numpy()
+    if bad.any():
+        row = int(bad.argmax())
+        shown = "an empty cell" if pd.isna(column.iloc[row]) else f"{column.iloc[row]!r:.80}"
+        raise DataError(
+            f"Column {name!r} must hold timestamps ({pattern}). Received: {shown} in row {row + 1} after the header. "
+            "Mend the row, or give data.timestamp_format."
+        )
+    index = pd.DatetimeIndex(parsed)
+    if index.tz is None:
+        try:
+            index = index.tz_localize(params.timezone)
+        except ValueError as error:  # wall-clock times that a change of clocks skips or repeats
+            raise DataError(
+                f"Column {name!r} must hold times that exist once in {params.timezone}. Received: {error}. "
+                "Write timestamps with their UTC offset."
+            ) from error
+    return index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    name = column.name
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    text = np.isnan(numbers) & column.notna().to_numpy()
+    wrong = text | np.isinf(numbers)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"Column {name!r} must hold finite numbers or empty cells. "
+            f"Received: {column.iloc[row]!r:.80} in row {row + 1} after the header. Mend the row."
+        )
+    return numbers
+
+
+def _resolve_duplicates(
+    timestamps: pd.DatetimeIndex, values: np.ndarray, rule: str, order: np.ndarray
+) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
+    repeats = timestamps.duplicated()
+    if not repeats.any():
+        return timestamps, values, 0
+    if rule == "error":
+        first = int(repeats.argmax())
+        raise DataError(
+            f"Timestamps must be distinct. Received: {timestamps[first]} again in row {order[first] + 1} "
+            f"after the header ({int(repeats.sum())} repeats in all). "
+            "Remove them, or set data.duplicates to mean, first or last."
+        )
+    groups = pd.DataFrame(values).groupby(timestamps)
+    table = groups.agg(rule)
+    return pd.DatetimeIndex(table.index), table.to_numpy(), int(repeats.sum())
+
+
+def _grid(timestamps: pd.DatetimeIndex, frequency: str) -> pd.DatetimeIndex:
+    """Labels from the first observation on to the first label not before the last one."""
+    try:
+        offset = pd.tseries.frequencies.to_offset(frequency)
+    except ValueError as error:
+        raise ParamsError(
+            f"`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS. Received: {frequency!r:.40}."
+        ) from error
+    first, last = timestamps[0], timestamps[-1]
+    if isinstance(offset, pd.tseries.offsets.Tick):
+        step = pd.Timedelta(offset)
+        start = first + _jitter(timestamps[:HEAD_ROWS] - first, step)
+        steps = max(0, -((start - last) // step)) + 1
+    else:
+        start = offset.rollforward(first)
+        steps = len(pd.date_range(start, last, freq=offset)) + 1
+    if steps > MOST_STEPS_PER_ROW * len(timestamps):
+        raise DataError(
+            f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
+            f"from {first} to {last} for {len(timestamps)} rows. Mend data.frequency, or a wrong timestamp."
+        )
+    grid = pd.date_range(start, periods=steps, freq=offset)
+    return grid[: int(grid.searchsorted(last, side="left")) + 1]
+
+
+def _jitter(elapsed: pd.TimedeltaIndex, step: pd.Timedelta) -> pd.Timedelta:
+    """How late a label must be for jittered observations to fall into the step they are meant for.
+
+    Zero for a regular clock. The labels of a jittered one stand after the latest of the head's
+    observations, so each is complete at its label: later than its nominal time, never earlier.
+    """
+    phase = (elapsed + step / 2) % step - step / 2
+    return max(phase.max(), pd.Timedelta(0))
+
+
+def _aggregate(values: np.ndarray, bins: np.ndarray, steps: int, rule: str) -> np.ndarray:
+    gridded = np.full((steps, values.shape[1]), np.nan)
+    if (np.diff(bins) > 0).all():
+        gridded[bins] = values
+        return gridded
+    groups = pd.DataFrame(values).groupby(bins)
+    table = groups.sum(min_count=1) if rule == "sum" else groups.agg(rule)
+    gridded[table.index.to_numpy()] = table.to_numpy()
+    return gridded
+
+
+def _require_variation(values: np.ndarray, channels: tuple[str, ...]) -> None:
+    for name, channel in zip(channels, values.T, strict=True):
+        observed = channel[~np.isnan(channel)]
+        if observed.size == 0:
+            raise DataError(f"Column {name!r} must hold observations. Received: none, all cells are empty.")
+        if np.ptp(observed) == 0:
+            raise DataError(
+                f"Column {name!r} must vary. Received: {observed[0]:g} in every row. There is nothing to forecast."
+            )
+
+
+def _gap_findings(channel: np.ndarray) -> dict[str, Any]:
+    missing = np.isnan(channel)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
+    lengths = edges[1::2] - edges[::2]
+    return {
+        "missing": int(missing.sum()),
+        "missing_share": float(missing.mean()),
+        "gaps": len(lengths),
+        "longest_gap": int(lengths.max(initial=0)),
+    }
