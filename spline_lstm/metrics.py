@@ -1,0 +1,80 @@
+"""Pure error measures of paired arrays without missing values.
+
+Every function takes `y_true` and `y_pred` of one shape, flattens them, and returns a float.
+Names and formulas follow Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 5.8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def mae(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Mean absolute error, in units of the target."""
+    return float(np.mean(np.abs(y_true - y_pred)))
+
+
+def mse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Mean squared error, in squared units of the target."""
+    return float(np.mean((y_true - y_pred) ** 2))
+
+
+def rmse(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Root mean squared error, in units of the target."""
+    return float(np.sqrt(mse(y_true, y_pred)))
+
+
+def mape(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Robust MAPE, in percent: over non-zero targets. NaN where all are zero."""
+    nonzero = y_true != 0
+    if not nonzero.any():
+        return float("nan")
+    return float(100 * np.mean(np.abs((y_true[nonzero] - y_pred[nonzero]) / y_true[nonzero])))
+
+
+def smape(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Symmetric MAPE, in percent, 0 to 200; a pair of zeros counts as no error."""
+    size = np.abs(y_true) + np.abs(y_pred)
+    return float(200 * np.mean(np.abs(y_true - y_pred) / np.where(size > 0, size, 1)))
+
+
+def wape(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Weighted absolute percentage error, in percent. NaN where all targets are zero."""
+    total = np.sum(np.abs(y_true))
+    return float(100 * np.sum(np.abs(y_true - y_pred)) / total) if total > 0 else float("nan")
+
+
+def bias(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Mean of forecast less target: positive where forecasts are too high."""
+    return float(np.mean(y_pred - y_true))
+
+
+def r2(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    """Coefficient of determination. NaN where the targets do not vary."""
+    spread = np.sum((y_true - np.mean(y_true)) ** 2)
+    return float(1 - np.sum((y_true - y_pred) ** 2) / spread) if spread > 0 else float("nan")
+
+
+def mase_scale(train: np.ndarray, season: int) -> float:
+    """Mean absolute difference of observations one season apart: what MASE divides the MAE by.
+
+    Args:
+        train: `(time,)`, NaN where nothing was observed. Pairs need both ends observed.
+        season: Steps.
+
+    Returns:
+        The scale in units of the target; NaN where there is no pair or no difference.
+    """
+    differences = np.abs(train[season:] - train[:-season])
+    differences = differences[~np.isnan(differences)]
+    return float(differences.mean()) if differences.size and differences.any() else float("nan")
+
+
+def coverage(y_true: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    """Share of targets within their interval, ends included."""
+    return float(np.mean((lower <= y_true) & (y_true <= upper)))
+
+
+def skill(error: float, reference: float) -> float:
+    """Share of a reference's error that is gone: 0 no better, 1 perfect, negative worse."""
+    return 1 - error / reference if reference > 0 else float("nan")

@@ -1,0 +1,43 @@
+"""Sizes of the model that params.yaml leaves open, derived from windows and sample count."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from spline_lstm.params import ModelParams, SplineParams
+
+LONGEST_SEGMENT = 48
+SEGMENTS = 7
+NARROWEST, WIDEST = 16, 128
+
+
+def model_settings(
+    spline: SplineParams, model: ModelParams, lookback: int, horizon: int, rows: int, train_windows: int
+) -> dict[str, Any]:
+    """Arguments of `SplineForecaster`, but for its scales.
+
+    Args:
+        spline: As given; null values are derived.
+        model: As given; null values are derived.
+        lookback: Steps.
+        horizon: Steps.
+        rows: Series times targets.
+        train_windows: How many windows there are to learn from; the width grows with their root.
+    """
+    segment = min(lookback, spline.segment or max(1, min(LONGEST_SEGMENT, lookback // SEGMENTS)))
+    coefficients = min(segment, spline.coefficients or max(4, segment // 2))
+    width = 2 ** math.ceil(math.log2(math.sqrt(train_windows) / 2 + 1))
+    return {
+        "lookback": lookback,
+        "horizon": horizon,
+        "rows": rows,
+        "segment": segment,
+        "coefficients": coefficients,
+        "degree": spline.degree,
+        "penalty": spline.penalty,
+        "cell": model.cell,
+        "units": model.units or max(NARROWEST, min(WIDEST, width)),
+        "dropout": model.dropout,
+        "linear": model.linear,
+    }
