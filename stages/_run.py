@@ -1,0 +1,91 @@
+"""What every stage shares: its command line, its log, its exit code and its one line for machines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from spline_lstm.contract import RunPaths, SharedPaths
+from spline_lstm.errors import PipelineError
+from spline_lstm.params import Params, load_params
+
+ROOT = Path("artifacts")
+SHARED = SharedPaths(ROOT)
+OUTCOME_VARIABLE = "SPLINE_LSTM_OUTCOME"  # a file that gets the line for machines too
+INTERRUPTED = 130
+
+Work = Callable[[argparse.Namespace], Mapping[str, Any]]
+
+
+def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
+    """Do the work of a stage and report how it went.
+
+    A person reads stderr: progress, and one line for a failure. A machine reads the last line of
+    stdout: `{"ok": true, "exit_code": 0, ...}` or `{"ok": false, "exit_code": 27, "error": {...}}`.
+
+    Returns:
+        The exit code: 0, that of the error's type, or 1 with a traceback for a defect of ours.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    options = parser.parse_args(arguments)
+    try:
+        outcome = {"ok": True, "exit_code": 0, **work(options)}
+    except PipelineError as error:
+        outcome = _failure(error.exit_code, type(error).__name__, str(error))
+    except KeyboardInterrupt:
+        outcome = _failure(INTERRUPTED, "Interrupted", "The stage was interrupted. Run it again.")
+    except Exception as error:  # the outermost frame: a defect of ours must still leave its line
+        traceback.print_exc()
+        outcome = _failure(1, type(error).__name__, f"This is a defect of the pipeline, please report it: {error}")
+    if not outcome["ok"]:
+        print(f"error {outcome['exit_code']}: {outcome['error']['message']}", file=sys.stderr)
+    line = json.dumps(outcome)
+    print(line)
+    if target := os.environ.get(OUTCOME_VARIABLE):
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    return int(outcome["exit_code"])
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its native greetings, which no Python setting silences.
+
+    Only stages that need a model pay for it: 4 to 5 seconds and 600 MB.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(silence)
+
+
+def plain_parser(name: str, purpose: str | None) -> argparse.ArgumentParser:
+    """The command line of a stage that takes all it needs from params.yaml."""
+    return argparse.ArgumentParser(prog=f"python -m stages.{name}", description=purpose)
+
+
+def current_run() -> tuple[Params, RunPaths]:
+    """Params, and the paths of the run that they name.
+
+    Raises:
+        InputNotFoundError, ParamsError: As `load_params`.
+    """
+    params = load_params()
+    return params, RunPaths(ROOT, params.run_id)
+
+
+def _failure(exit_code: int, code: str, message: str) -> dict[str, Any]:
+    return {"ok": False, "exit_code": exit_code, "error": {"code": code, "message": " ".join(message.split())}}

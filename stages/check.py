@@ -1,0 +1,40 @@
+"""The health gate: exit 27 where artifacts name different runs, 30 where a run is incomplete, 22 where one is damaged."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from spline_lstm.contract import RunPaths, checked_run_id
+from spline_lstm.files import write_json
+from spline_lstm.health import check_run, newest_run
+from stages._run import ROOT, current_run, plain_parser, run
+
+
+def check(options: argparse.Namespace) -> Mapping[str, Any]:
+    if options.record:
+        _, paths = current_run()
+    else:
+        paths = RunPaths(ROOT, checked_run_id(newest_run(ROOT) if options.run_id is None else options.run_id))
+    checked = check_run(paths)
+    verdict = {"run_id": paths.run_id, "healthy": True, "artifacts": checked}
+    if options.record:
+        write_json(paths.health, verdict)
+    print(f"run {paths.run_id} is healthy: {checked} artifacts checked", file=sys.stderr)
+    return verdict
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = plain_parser("check", __doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--run-id", metavar="ID", help="the run to check; without it, the newest")
+    which.add_argument(
+        "--record", action="store_true", help="check the run named in params.yaml and write its health file (DVC's stage)"
+    )
+    return run(check, parser, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

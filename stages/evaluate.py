@@ -1,0 +1,160 @@
+"""Score the best checkpoint on test windows, beside the baselines, and write the report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.baselines import baseline_forecasts
+from spline_lstm.contract import RunPaths, open_trained
+from spline_lstm.evaluation import Forecasts, evaluate_forecasts
+from spline_lstm.files import read_bytes, read_json, write_bytes, write_json, write_text
+from spline_lstm.intervals import conformal_half_widths
+from spline_lstm.metrics import mase_scale
+from spline_lstm.params import EvaluateParams
+from spline_lstm.predictions import predictions_parquet, separate_windows
+from spline_lstm.prepared import Prepared, load_prepared
+from spline_lstm.ridge import fit_ridge
+from spline_lstm.scaling import StandardScaler
+from spline_lstm.windows import WindowIndex
+from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
+    params, paths = current_run()
+    prepared = load_prepared(paths)
+    training = open_trained(paths)
+    forecasts, half_widths = _forecasts(paths, prepared, params.evaluate)
+    scored = _scored(prepared, forecasts, params.evaluate)
+    best, last = (
+        {"path": str(file), "sha256": training["sha256"][file.name]}
+        for file in (paths.best_checkpoint, paths.last_checkpoint)
+    )
+    content = {
+        "run_id": params.run_id,
+        "scale": params.evaluate.scale,
+        **scored,
+        "checkpoints": {"best": {**best, "epoch": training["best_epoch"]}, "last": {**last, "epoch": training["epochs"]}},
+        "intervals": {
+            "coverage": params.evaluate.coverage,
+            "half_widths": {name: half_widths[row].tolist() for row, name in enumerate(prepared.names)},
+        },
+    }
+    write_bytes(paths.predictions, predictions_parquet(forecasts, prepared.names, prepared.timestamps))
+    write_json(paths.metrics, content)
+    _write_report(params.run_id, paths, prepared, forecasts, content, training, params.evaluate)
+    _write_comparable(prepared, forecasts, content)
+    summary = {key: content["metrics"][key] for key in ("rmse", "mae", "skill", "coverage")}
+    log.info("RMSE %(rmse).4g, MAE %(mae).4g, skill against the best baseline %(skill).3f", summary)
+    return {"run_id": params.run_id, **summary}
+
+
+def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) -> tuple[Forecasts, np.ndarray]:
+    """Test forecasts in original units, with intervals from validation residuals, `(rows, horizon)`."""
+    import_tensorflow()
+    from spline_lstm.models.checkpoints import load_checkpoint
+    from spline_lstm.training import predict
+
+    model = load_checkpoint(paths.best_checkpoint)
+    model.require_fit(prepared.source.lookback, prepared.source.horizon, len(prepared.names))
+
+    def forecast(windows: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
+        scaled = predict(model, prepared.source, windows.rows, windows.origins)
+        return _targets(prepared, windows), prepared.scaler.restore(scaled, windows.rows)
+
+    validation, test = prepared.windows("validation"), prepared.windows("test")
+    y_true, y_pred = forecast(validation)
+    half_widths = np.full((len(prepared.names), prepared.source.horizon), np.nan)
+    for row in range(len(half_widths)):
+        own = validation.rows == row
+        half_widths[row] = conformal_half_widths(y_true[own], y_pred[own], evaluation.coverage)
+    half_widths = np.where(np.isnan(half_widths), np.nanmax(half_widths), half_widths)
+    return Forecasts(test.rows, test.origins, *forecast(test), half_widths), half_widths
+
+
+def _targets(prepared: Prepared, windows: WindowIndex) -> np.ndarray:
+    """Observations in original units, `(windows, horizon)`, NaN where there were none."""
+    original = dataclasses.replace(prepared.source, targets=prepared.rows)
+    return original.outputs(windows.rows, windows.origins)
+
+
+def _scored(prepared: Prepared, forecasts: Forecasts, evaluation: EvaluateParams) -> dict[str, Any]:
+    """Tables of scores on the scale that params ask for."""
+    windows = prepared.windows("test")
+    ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
+    baselines = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
+    train = prepared.rows[:, : prepared.splits.train]
+    scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
+    scaler = prepared.scaler
+    if evaluation.scale == "original":
+        baselines = {name: scaler.restore(scaled, windows.rows) for name, scaled in baselines.items()}
+    else:
+        forecasts, scales = _standardized(forecasts, scaler), scales / scaler.std
+    return evaluate_forecasts(forecasts, baselines, prepared.names, scales)
+
+
+def _standardized(forecasts: Forecasts, scaler: StandardScaler) -> Forecasts:
+    mean, std = scaler.mean[forecasts.rows, None], scaler.std[forecasts.rows, None]
+    return dataclasses.replace(
+        forecasts,
+        y_true=(forecasts.y_true - mean) / std,
+        y_pred=(forecasts.y_pred - mean) / std,
+        half_widths=forecasts.half_widths / scaler.std[:, None],
+    )
+
+
+def _write_report(
+    run_id: str,
+    paths: RunPaths,
+    prepared: Prepared,
+    forecasts: Forecasts,
+    content: Mapping[str, Any],
+    training: Mapping[str, Any],
+    evaluation: EvaluateParams,
+) -> None:
+    from spline_lstm import plots, report
+
+    history = pd.read_csv(io.BytesIO(read_bytes(paths.history)))
+    pictures = {
+        "forecast": plots.plot_forecast(_plotted(prepared, forecasts), "original units"),
+        "error_by_horizon": plots.plot_error_by_horizon(content["per_step"], list(content["baselines"])),
+        "residuals": plots.plot_residuals(forecasts.y_true - forecasts.y_pred),
+        "learning_curve": plots.plot_learning_curve(history, training["best_epoch"]),
+        "gaps": plots.plot_gaps(prepared),
+    }
+    for name, png in pictures.items():
+        write_bytes(paths.picture(name), png)
+    page = report.render_report(run_id, content, read_json(paths.meta), training, evaluation.model_dump())
+    write_text(paths.report, page)
+
+
+def _write_comparable(prepared: Prepared, forecasts: Forecasts, content: Mapping[str, Any]) -> None:
+    """The files without a run_id, which DVC compares between experiments."""
+    baselines = {name: {"rmse": table["rmse"], "mae": table["mae"]} for name, table in content["baselines"].items()}
+    write_json(SHARED.metrics, {**content["metrics"], "baselines": baselines})
+    plotted = _plotted(prepared, forecasts)
+    plotted["residual"] = plotted["y_true"] - plotted["y_pred"]
+    for file, table in ((SHARED.predictions, plotted), (SHARED.horizon_errors, pd.DataFrame(content["per_step"]))):
+        write_text(file, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _plotted(prepared: Prepared, forecasts: Forecasts) -> pd.DataFrame:
+    return separate_windows(forecasts, prepared.names, prepared.timestamps)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run(evaluate, plain_parser("evaluate", __doc__), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

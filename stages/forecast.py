@@ -1,0 +1,112 @@
+"""Forecast the horizon after the last observation, of the run's own series or of a new file."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.contract import RunPaths, checked_run_id, open_preprocessed, open_trained, require_keys, require_same_run
+from spline_lstm.errors import DataError
+from spline_lstm.files import read_json, write_text
+from spline_lstm.params import DataParams
+from spline_lstm.prepared import fitted, load_prepared
+from spline_lstm.preprocessing import prepare_for_forecast
+from spline_lstm.provenance import write_metadata
+from spline_lstm.scaling import StandardScaler
+from spline_lstm.series import following_timestamps, read_panel
+from spline_lstm.windows import WindowSource
+from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
+
+
+def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
+    if options.run_id is not None:
+        return _forecast_file(RunPaths(ROOT, checked_run_id(options.run_id)), Path(options.input), Path(options.output))
+    params, paths = current_run()
+    prepared = load_prepared(paths)
+    table = _forecast_table(paths, prepared.source, prepared.scaler, prepared.timestamps)
+    _write_csv(table, paths.forecast)
+    write_metadata(params, paths)
+    return {"run_id": params.run_id, "output": str(paths.forecast)}
+
+
+def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapping[str, Any]:
+    """Apply a finished run to new data; nothing of the run is changed."""
+    _, _, preprocessor = open_preprocessed(paths)
+    scaler, settings = fitted(preprocessor)
+    data = DataParams.model_validate({**preprocessor["data"], "path": str(input_path), "frequency": settings.frequency})
+    panel = read_panel(input_path, data)
+    source = prepare_for_forecast(panel, scaler, settings)
+    _write_csv(_forecast_table(paths, source, scaler, panel.timestamps), output_path)
+    return {"run_id": paths.run_id, "output": str(output_path)}
+
+
+def _forecast_table(
+    paths: RunPaths, source: WindowSource, scaler: StandardScaler, timestamps: pd.DatetimeIndex
+) -> pd.DataFrame:
+    """One row per series and step: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`."""
+    _, _, preprocessor = open_preprocessed(paths)
+    open_trained(paths)
+    require_same_run(paths, paths.metrics)
+    metrics = read_json(paths.metrics)
+    require_keys(paths.metrics, metrics, "intervals")
+    names, (_, settings) = preprocessor["channels"], fitted(preprocessor)
+    rows = np.arange(len(names))
+    origins = np.full(len(names), len(timestamps) - 1)
+    for name, usable in zip(
+        names, source.usable(rows, origins, settings.longest_gap, settings.max_missing), strict=True
+    ):
+        if not usable:
+            raise DataError(
+                f"The last {settings.lookback} steps of {name!r} must have no gap over {settings.longest_gap} steps and "
+                f"at most {settings.max_missing:.0%} missing. Received: more. Give later or fuller data."
+            )
+
+    import_tensorflow()
+    from spline_lstm.models.checkpoints import load_checkpoint
+    from spline_lstm.training import predict
+
+    model = load_checkpoint(paths.best_checkpoint)
+    model.require_fit(source.lookback, source.horizon, len(names))
+    y_pred = scaler.restore(predict(model, source, rows, origins), rows)
+    half_widths = np.array([metrics["intervals"]["half_widths"][name] for name in names])
+    steps = source.horizon
+    return pd.DataFrame(
+        {
+            "series_id": np.repeat(names, steps),
+            "origin": timestamps[-1],
+            "timestamp": np.tile(following_timestamps(timestamps, settings.frequency, steps), len(names)),
+            "step": np.tile(np.arange(1, steps + 1), len(names)),
+            "y_pred": y_pred.ravel(),
+            "y_lower": (y_pred - half_widths).ravel(),
+            "y_upper": (y_pred + half_widths).ravel(),
+        }
+    )
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, lineterminator="\n")
+    write_text(path, buffer.getvalue())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = plain_parser("forecast", __doc__)
+    parser.add_argument("--run-id", metavar="ID", help="a finished run; with --input and --output")
+    parser.add_argument("--input", metavar="FILE", help="CSV or Parquet with the columns of the run's own input")
+    parser.add_argument("--output", metavar="FILE", help="CSV to write")
+    options = parser.parse_args(arguments)
+    given = [options.run_id, options.input, options.output]
+    if any(value is not None for value in given) and None in given:
+        parser.error("--run-id, --input and --output go together; without them the run in params.yaml is forecast")
+    return run(forecast, parser, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

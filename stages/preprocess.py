@@ -1,0 +1,102 @@
+"""Put the input series on its grid, fill gaps point in time, scale and split."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spline_lstm.contract import PREPROCESSOR_SCHEMA, SPLIT_SCHEMA
+from spline_lstm.files import sha256, write_json, write_npz, write_pickle
+from spline_lstm.prepared import Prepared, arrays, preprocessor_content
+from spline_lstm.preprocessing import prepare
+from spline_lstm.series import read_panel
+from spline_lstm.windows import SPLITS
+from stages._run import current_run, plain_parser, run
+
+log = logging.getLogger(__name__)
+
+
+def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
+    params, paths = current_run()
+    path = Path(params.data.path)
+    panel = read_panel(path, params.data)
+    prepared = prepare(panel, params)
+    windows = {split: _window_counts(prepared, split) for split in SPLITS}
+    _log_findings(panel.findings, windows)
+
+    write_npz(paths.processed, arrays(prepared))
+    write_json(
+        paths.split_contract,
+        {"schema_version": SPLIT_SCHEMA, "run_id": params.run_id, "splits": _borders(prepared)},
+    )
+    write_pickle(
+        paths.preprocessor,
+        {
+            "schema_version": PREPROCESSOR_SCHEMA,
+            "run_id": params.run_id,
+            **preprocessor_content(prepared, params.data),
+        },
+    )
+    write_json(
+        paths.meta,
+        {
+            "run_id": params.run_id,
+            "shape": dict(zip(("series", "time", "channel"), prepared.values.shape, strict=True)),
+            "frequency": panel.frequency,
+            "settings": asdict(prepared.settings),
+            "findings": panel.findings,
+            "windows": windows,
+            "input": {"path": params.data.path, "sha256": sha256(path)},
+            "sha256": {file.name: sha256(file) for file in (paths.processed, paths.split_contract, paths.preprocessor)},
+        },
+    )
+    return {"run_id": params.run_id, "windows": windows}
+
+
+def _borders(prepared: Prepared) -> dict[str, dict[str, Any]]:
+    borders = {}
+    for split in SPLITS:
+        start, end = prepared.splits.bounds(split)
+        borders[split] = {
+            "start": start,
+            "end": end,
+            "first": str(prepared.timestamps[start]),
+            "last": str(prepared.timestamps[end - 1]),
+        }
+    return borders
+
+
+def _window_counts(prepared: Prepared, split: str) -> dict[str, int]:
+    windows = prepared.windows(split)
+    return {"used": len(windows), "dropped": windows.dropped}
+
+
+def _log_findings(findings: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> None:
+    log.info(
+        "%d rows from %s to %s, step %s: %d steps, %d repeated timestamps",
+        *(findings[key] for key in ("rows", "first", "last", "frequency", "steps", "duplicates")),
+    )
+    for name, channel in findings["channels"].items():
+        log.info(
+            "%s: %d steps missing (%.1f %%) in %d gaps, longest %d; all filled point in time",
+            name,
+            channel["missing"],
+            100 * channel["missing_share"],
+            channel["gaps"],
+            channel["longest_gap"],
+        )
+    for split, counts in windows.items():
+        log.info("%s: %d windows, %d dropped for gaps", split, counts["used"], counts["dropped"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run(preprocess, plain_parser("preprocess", __doc__), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Fit the forecaster and leave its best and last checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from spline_lstm.files import sha256, write_json, write_text
+from spline_lstm.prepared import load_prepared
+from spline_lstm.ridge import fit_ridge, typical_sizes
+from spline_lstm.sizing import model_settings
+from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
+
+log = logging.getLogger(__name__)
+
+
+def train(_: argparse.Namespace) -> Mapping[str, Any]:
+    params, paths = current_run()
+    prepared = load_prepared(paths)
+    source, windows = prepared.source, prepared.windows("train")
+    validation = prepared.windows("validation")
+    ridge = fit_ridge(source, windows, validation) if params.model.linear else None
+    input_scale, output_scale = typical_sizes(source, windows, ridge)
+
+    import_tensorflow()
+    from spline_lstm.models import SplineForecaster
+    from spline_lstm.models.checkpoints import parameter_count, save_checkpoint
+    from spline_lstm.training import fit, seed_everything
+
+    seed_everything(params.seed)
+    settings = model_settings(
+        params.spline, params.model, source.lookback, source.horizon, len(prepared.names), len(windows)
+    )
+    settings |= {"input_scale": input_scale, "output_scale": output_scale}
+    model = SplineForecaster(**settings)
+    if ridge:
+        model.set_linear(ridge.kernel, ridge.bias)
+    log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
+    result = fit(model, source, windows, validation, params.train, params.seed)
+
+    save_checkpoint(model, paths.best_checkpoint)
+    model.set_weights(result.last)
+    save_checkpoint(model, paths.last_checkpoint)
+    buffer = io.StringIO()
+    pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
+    for file in (paths.history, SHARED.history):
+        write_text(file, buffer.getvalue())
+    write_json(
+        paths.training,
+        {
+            "run_id": params.run_id,
+            "model": settings,
+            "parameters": parameter_count(model),
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.history),
+            "sha256": {file.name: sha256(file) for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history)},
+        },
+    )
+    return {"run_id": params.run_id, "best_epoch": result.best_epoch, "epochs": len(result.history)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run(train, plain_parser("train", __doc__), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
