@@ -28,7 +28,7 @@ def checked_run_id(run_id: object) -> str:
         return run_id
     shown = f"{run_id!r:.80}"
     if not isinstance(run_id, str):
-        shown += f", which YAML reads as {type(run_id).__name__}: write it in quotes, run_id: \"...\" or -S \"run_id='...'\""
+        shown += f", which YAML reads as {type(run_id).__name__}: quote it, as in -S \"run_id='007'\""
     raise ParamsError(
         "`run_id` must be a string of 1 to 64 letters, digits, '.', '_' or '-' that starts with a letter or digit. "
         f"Received: {shown}. Choose another run_id."

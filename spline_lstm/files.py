@@ -151,6 +151,19 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def require_input(path: Path) -> None:
+    """Refuse an input path that is no file.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+    """
+    if not path.is_file():
+        raise InputNotFoundError(
+            f"The input must be a file. Received: {str(path)!r:.200}, which is none. "
+            "Mend data.path in params.yaml, INPUT_PATH or --input."
+        )
+
+
 class _BuiltinsUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
@@ -171,6 +184,5 @@ def _plain(value: Any) -> Any:
 
 def _unreadable(path: Path, expected: str, found: object) -> ArtifactError:
     return ArtifactError(
-        f"`{path}` must be {expected}. Received: {found}. "
-        "Delete it and run `dvc repro`, which restores or rebuilds it."
+        f"`{path}` must be {expected}. Received: {found}. Delete it and run `dvc repro`, which restores or rebuilds it."
     )

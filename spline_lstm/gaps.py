@@ -53,7 +53,7 @@ def fill_gaps(values: np.ndarray, season: int) -> FilledSeries:
         values: What was observed.
         season: Steps in one season; 1 for none, when an open gap holds the last value.
     """
-    rows, time = values.shape
+    time = values.shape[1]
     steps = np.arange(time)
     observed = ~np.isnan(values)
     last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)

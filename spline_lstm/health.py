@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from spline_lstm.contract import REQUIRED_METRICS, RunPaths, open_preprocessed, open_trained, require_keys, require_same_run
+from spline_lstm.contract import (
+    REQUIRED_METRICS,
+    RunPaths,
+    open_preprocessed,
+    open_trained,
+    require_keys,
+    require_same_run,
+)
 from spline_lstm.errors import ArtifactError, UnhealthyRunError
 from spline_lstm.files import read_json, read_npz, sha256
 from spline_lstm.prepared import NPZ_KEYS

@@ -15,18 +15,18 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from spline_lstm.contract import checked_run_id
 from spline_lstm.errors import InputNotFoundError, ParamsError
-from spline_lstm.files import write_text
+from spline_lstm.files import require_input, write_text
 
+NULL_TAG = "tag:yaml.org,2002:null"
 PARAMS_FILE = Path("params.yaml")
 
 
 def _border(value: object) -> object:
     """Where a split ends: a share of the rows, a count of rows, or a date."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("must be a share below 1, a number of rows, or a date in quotes")
-    if isinstance(value, int | float) and (value <= 0 or (value >= 1 and value != int(value))):
-        raise ValueError("must be a share between 0 and 1, or a whole number of rows")
-    return value
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, str) or (number and (0 < value < 1 or (value >= 1 and value == int(value)))):  # type: ignore
+        return value
+    raise ValueError("must be a share below 1, a whole number of rows, or a date in quotes")
 
 
 def _timezone(name: str) -> str:
@@ -184,13 +184,14 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
         path: The file to change.
 
     Raises:
-        InputNotFoundError: There is no such file.
+        InputNotFoundError: There is no such file, or no input at the new data.path.
         ParamsError: An assignment is malformed or the result is invalid; the file is as it was.
     """
     from ruamel.yaml import YAML  # keeps the comments, which PyYAML drops
 
     round_trip = YAML()
     round_trip.preserve_quotes = True
+    round_trip.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL_TAG, "null"))
     content = _read(path)
     _parse_yaml(content)
     document = round_trip.load(content)
@@ -204,6 +205,7 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
             raise ParamsError(f"--set takes SECTION.KEY=VALUE. Received: {assignment!r:.120}.")
         section[key] = value if name in ("run_id", "data.path") else _parse_yaml(value)
     params = parse_params(document)
+    require_input(Path(params.data.path))
     buffer = io.StringIO()
     round_trip.dump(document, buffer)
     write_text(path, buffer.getvalue())

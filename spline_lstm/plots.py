@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spline_lstm.prepared import Prepared
 
@@ -72,7 +73,7 @@ def plot_learning_curve(history: pd.DataFrame, best_epoch: int) -> bytes:
     axes.plot(history["epoch"], history["loss"], color=OTHERS[0], marker="o", label="train")
     axes.plot(history["epoch"], history["validation_loss"], color=MODEL, marker="o", label="validation")
     axes.axvline(best_epoch, color=ACTUAL, lw=1, ls=":", label="best checkpoint")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _finish(axes, "Learning curve", xlabel="epoch", ylabel="Huber loss")
     return _png(figure)
 

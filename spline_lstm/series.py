@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.errors import DataError, InputNotFoundError, ParamsError
+from spline_lstm.errors import DataError, ParamsError
+from spline_lstm.files import require_input
 from spline_lstm.params import DataParams
 
 HEAD_ROWS = 1000  # what the grid is inferred from: the oldest rows, so that no later row can move it
 LONGEST_LINE = 1 << 20
 MOST_STEPS_PER_ROW = 100
-COMMON_STEPS = pd.to_timedelta(
-    ["1s", "5s", "10s", "15s", "30s", "1min", "2min", "5min", "10min", "15min", "20min", "30min"]
-    + ["1h", "2h", "3h", "4h", "6h", "8h", "12h", "1D", "7D"]
-)
+SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
+COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,7 @@ def following_timestamps(timestamps: pd.DatetimeIndex, frequency: str, steps: in
 
 
 def _read_table(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputNotFoundError(
-            f"`data.path` must be a file. Received: {str(path)!r}, which is none. "
-            "Mend data.path in params.yaml, or INPUT_PATH."
-        )
+    require_input(path)
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = _read_parquet(path, columns)

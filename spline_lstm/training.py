@@ -117,7 +117,8 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
         return model(values, missing, row, training=False)
 
     forecasts = np.empty((len(rows), source.horizon), np.float32)
-    for start in tqdm(range(0, len(rows), PREDICT_BATCH), unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5):
+    batches = range(0, len(rows), PREDICT_BATCH)
+    for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5):
         part = slice(start, start + PREDICT_BATCH)
         padding = (0, PREDICT_BATCH - len(rows[part]))
         row, origin = np.pad(rows[part], padding, mode="edge"), np.pad(origins[part], padding, mode="edge")
@@ -152,7 +153,7 @@ def _compiled_step(
     @tf.function(jit_compile=True)
     def step(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = _huber(targets, model(values, missing, rows, training=True), model.settings["output_scale"])
+            loss = _huber(targets, model(values, missing, rows, training=True), model.output_scale)
         optimizer.apply(tape.gradient(loss, model.trainable_variables))
         count = tf.cast(optimizer.iterations, tf.float32)
         memory = tf.minimum(AVERAGE_MEMORY, (1 + count) / (10 + count))  # young averages forget their start
@@ -166,7 +167,7 @@ def _compiled_step(
 def _compiled_loss(model: SplineForecaster) -> Callable[..., tf.Tensor]:
     @tf.function(jit_compile=True)
     def loss(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return _huber(targets, model(values, missing, rows, training=False), model.settings["output_scale"])
+        return _huber(targets, model(values, missing, rows, training=False), model.output_scale)
 
     return loss
 

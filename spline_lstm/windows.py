@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams) -> Splits:
     ends = [0]
     for name in SPLITS:
         ends.append(_end(name, getattr(params, name), ends[-1], timestamps))
-    if not all(earlier < later for earlier, later in zip(ends, ends[1:], strict=False)) or ends[-1] > len(timestamps):
+    if not all(earlier < later for earlier, later in pairwise(ends)) or ends[-1] > len(timestamps):
         raise ParamsError(
             f"`split` must give each of train, validation and test some of the {len(timestamps)} steps, in this order. "
             f"Received: borders {ends}. Mend split in params.yaml."
@@ -143,9 +144,7 @@ class WindowIndex:
         return len(self.rows)
 
 
-def index_windows(
-    source: WindowSource, splits: Splits, name: str, longest_gap: int, max_missing: float
-) -> WindowIndex:
+def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: int, max_missing: float) -> WindowIndex:
     """List the usable windows of a split.
 
     Raises:
@@ -160,8 +159,8 @@ def index_windows(
         needed = source.horizon + (source.lookback if name == "train" else 0)
         raise InsufficientDataError(
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
-            f"{needed} steps or more, gaps filled. Received: {end - start} steps, {len(origins)} windows, "
-            f"{len(origins) and 'all'} dropped for gaps. Give more data, or shorten windows.horizon or windows.lookback."
+            f"{needed} steps or more. Received: {end - start} steps, {len(origins)} windows, all dropped for gaps. "
+            "Give more data, or shorten windows.horizon or windows.lookback."
         )
     return WindowIndex(row_of[usable], origin_of[usable], int((~usable).sum()))
 

@@ -41,7 +41,7 @@ def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None
         outcome = _failure(error.exit_code, type(error).__name__, str(error))
     except KeyboardInterrupt:
         outcome = _failure(INTERRUPTED, "Interrupted", "The stage was interrupted. Run it again.")
-    except Exception as error:  # the outermost frame: a defect of ours must still leave its line
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a defect of ours must still leave its line
         traceback.print_exc()
         outcome = _failure(1, type(error).__name__, f"This is a defect of the pipeline, please report it: {error}")
     if not outcome["ok"]:

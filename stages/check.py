@@ -1,4 +1,4 @@
-"""The health gate: exit 27 where artifacts name different runs, 30 where a run is incomplete, 22 where one is damaged."""
+"""The health gate: 27 where artifacts name different runs, 30 where one is missing, 22 where one is damaged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--run-id", metavar="ID", help="the run to check; without it, the newest")
     which.add_argument(
-        "--record", action="store_true", help="check the run named in params.yaml and write its health file (DVC's stage)"
+        "--record", action="store_true", help="check the run named in params.yaml and write its health file"
     )
     return run(check, parser, arguments)
 

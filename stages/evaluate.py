@@ -36,15 +36,18 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     training = open_trained(paths)
     forecasts, half_widths = _forecasts(paths, prepared, params.evaluate)
     scored = _scored(prepared, forecasts, params.evaluate)
-    best, last = (
-        {"path": str(file), "sha256": training["sha256"][file.name]}
-        for file in (paths.best_checkpoint, paths.last_checkpoint)
-    )
+    checkpoints = {
+        name: {"path": str(file), "sha256": training["sha256"][file.name], "epoch": training[epoch]}
+        for name, file, epoch in (
+            ("best", paths.best_checkpoint, "best_epoch"),
+            ("last", paths.last_checkpoint, "epochs"),
+        )
+    }
     content = {
         "run_id": params.run_id,
         "scale": params.evaluate.scale,
         **scored,
-        "checkpoints": {"best": {**best, "epoch": training["best_epoch"]}, "last": {**last, "epoch": training["epochs"]}},
+        "checkpoints": checkpoints,
         "intervals": {
             "coverage": params.evaluate.coverage,
             "half_widths": {name: half_widths[row].tolist() for row, name in enumerate(prepared.names)},
@@ -74,11 +77,9 @@ def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) 
 
     validation, test = prepared.windows("validation"), prepared.windows("test")
     y_true, y_pred = forecast(validation)
-    half_widths = np.full((len(prepared.names), prepared.source.horizon), np.nan)
-    for row in range(len(half_widths)):
-        own = validation.rows == row
-        half_widths[row] = conformal_half_widths(y_true[own], y_pred[own], evaluation.coverage)
-    half_widths = np.where(np.isnan(half_widths), np.nanmax(half_widths), half_widths)
+    half_widths = conformal_half_widths(
+        y_true, y_pred, validation.rows, len(prepared.names), evaluation.coverage, prepared.scaler.std
+    )
     return Forecasts(test.rows, test.origins, *forecast(test), half_widths), half_widths
 
 
@@ -140,8 +141,8 @@ def _write_report(
 
 def _write_comparable(prepared: Prepared, forecasts: Forecasts, content: Mapping[str, Any]) -> None:
     """The files without a run_id, which DVC compares between experiments."""
-    baselines = {name: {"rmse": table["rmse"], "mae": table["mae"]} for name, table in content["baselines"].items()}
-    write_json(SHARED.metrics, {**content["metrics"], "baselines": baselines})
+    baselines = {name: table["rmse"] for name, table in content["baselines"].items()}
+    write_json(SHARED.metrics, {**content["metrics"], "baseline_rmse": baselines})
     plotted = _plotted(prepared, forecasts)
     plotted["residual"] = plotted["y_true"] - plotted["y_pred"]
     for file, table in ((SHARED.predictions, plotted), (SHARED.horizon_errors, pd.DataFrame(content["per_step"]))):

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.contract import RunPaths, checked_run_id, open_preprocessed, open_trained, require_keys, require_same_run
+from spline_lstm.contract import (
+    RunPaths,
+    checked_run_id,
+    open_preprocessed,
+    open_trained,
+    require_keys,
+    require_same_run,
+)
 from spline_lstm.errors import DataError
 from spline_lstm.files import read_json, write_text
 from spline_lstm.params import DataParams
@@ -64,8 +71,8 @@ def _forecast_table(
     ):
         if not usable:
             raise DataError(
-                f"The last {settings.lookback} steps of {name!r} must have no gap over {settings.longest_gap} steps and "
-                f"at most {settings.max_missing:.0%} missing. Received: more. Give later or fuller data."
+                f"The last {settings.lookback} steps of {name!r} must have no gap over {settings.longest_gap} steps "
+                f"and at most {settings.max_missing:.0%} missing. Received: more. Give later or fuller data."
             )
 
     import_tensorflow()

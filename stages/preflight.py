@@ -8,19 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.errors import InputNotFoundError
-from spline_lstm.files import write_json
+from spline_lstm.files import require_input, write_json
 from spline_lstm.params import load_params, set_params
 from stages._run import SHARED, plain_parser, run
 
 
 def preflight(options: argparse.Namespace) -> Mapping[str, Any]:
     params = set_params(options.set) if options.set else load_params()
-    if not Path(params.data.path).is_file():
-        raise InputNotFoundError(
-            f"`data.path` must be a file. Received: {params.data.path!r}, which is none. "
-            "Mend data.path in params.yaml, or INPUT_PATH."
-        )
+    require_input(Path(params.data.path))
     # The same bytes for every valid params.yaml: all stages depend on this file.
     write_json(SHARED.preflight, {"params": "valid"})
     return {"run_id": params.run_id}

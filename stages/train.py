@@ -51,6 +51,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
     for file in (paths.history, SHARED.history):
         write_text(file, buffer.getvalue())
+    written = (paths.best_checkpoint, paths.last_checkpoint, paths.history)
     write_json(
         paths.training,
         {
@@ -59,7 +60,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,
             "epochs": len(result.history),
-            "sha256": {file.name: sha256(file) for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history)},
+            "sha256": {file.name: sha256(file) for file in written},
         },
     )
     return {"run_id": params.run_id, "best_epoch": result.best_epoch, "epochs": len(result.history)}

@@ -152,6 +152,8 @@ class SplineForecaster(keras.Model):
             "output_scale": output_scale,
         }
         self.lookback = lookback
+        self.input_scale = input_scale
+        self.output_scale = output_scale
         self.horizon = horizon
         self.horizon_segments = -(-horizon // segment)
         out_segment = -(-horizon // self.horizon_segments)
@@ -160,8 +162,8 @@ class SplineForecaster(keras.Model):
         self.segments = SplineSegments(segment, coefficients, degree, penalty)
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
         self.recurrence = CELLS[cell](units, return_state=True, name="recurrence")
-        self.position = keras.layers.Embedding(self.horizon_segments, units, keras.initializers.RandomNormal(0.0, 1.0), name="position")
-        self.row = keras.layers.Embedding(rows, units, keras.initializers.RandomNormal(0.0, 1.0), name="row")
+        self.position = _embedding(self.horizon_segments, units, "position")
+        self.row = _embedding(rows, units, "row")
         self.dropout = keras.layers.Dropout(dropout)
         # Starting at zero, the recurrence departs from the linear forecast only as far as it helps.
         start = "zeros" if linear else "glorot_uniform"
@@ -190,15 +192,16 @@ class SplineForecaster(keras.Model):
 
     def set_linear(self, kernel: np.ndarray, bias: np.ndarray) -> None:
         """Set the linear forecast: `(lookback, horizon)` and `(horizon,)`, of level-free windows."""
+        assert self.linear is not None
         self.linear.set_weights([kernel, bias])
 
     def call(self, values: Any, missing: Any, rows: Any, training: bool = False) -> Any:
         level = values[:, -1:]
         levelled = values - level
-        encoded = self.encode(self.segments(ops.stack([levelled / self.settings["input_scale"], missing], axis=-1)))
+        encoded = self.encode(self.segments(ops.stack([levelled / self.input_scale, missing], axis=-1)))
         _, *states = self.recurrence(encoded)
         decoded = self._decode(states, rows, training)
-        forecast = self.synthesis(decoded)[:, : self.horizon] * self.settings["output_scale"] + level
+        forecast = self.synthesis(decoded)[:, : self.horizon] * self.output_scale + level
         return forecast + self.linear(levelled) if self.linear else forecast
 
     def _decode(self, states: list[Any], rows: Any, training: bool) -> Any:
@@ -211,3 +214,7 @@ class SplineForecaster(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, **self.settings}
+
+
+def _embedding(count: int, units: int, name: str) -> keras.layers.Embedding:
+    return keras.layers.Embedding(count, units, keras.initializers.RandomNormal(0.0, 1.0), name=name)
