@@ -31,9 +31,20 @@ NPZ_KEYS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What preprocessing resolved: everything a later stage must agree on, in steps of the grid."""
+    """What preprocessing resolved and later stages and new data must agree on. Lengths are in steps.
+
+    Attributes:
+        frequency: Step of the grid, as a pandas offset.
+        anchor: First label of the grid.
+        season: Length of one season; 1 for none.
+        lookback: Length of a window.
+        horizon: Length of a forecast.
+        longest_gap: A window that touches a longer gap is not used.
+        max_missing: Nor is one with a larger share of missing steps.
+    """
 
     frequency: str
+    anchor: str
     season: int
     lookback: int
     horizon: int

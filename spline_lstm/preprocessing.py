@@ -34,7 +34,7 @@ def prepare(panel: Panel, params: Params) -> Prepared:
         )
     splits = split_series(panel.timestamps, params.split)
     scaler = StandardScaler.fit(rows[:, : splits.train], panel.channels)
-    settings = _resolve(params, panel.frequency, rows[:, : splits.train])
+    settings = _resolve(params, panel, rows[:, : splits.train])
     prepared = Prepared(
         panel.values, panel.timestamps, panel.channels, settings, splits, scaler, _source(rows, scaler, settings)
     )
@@ -58,11 +58,12 @@ def prepare_for_forecast(panel: Panel, scaler: StandardScaler, settings: Setting
     return _source(rows, scaler, settings)
 
 
-def _resolve(params: Params, frequency: str, train: np.ndarray) -> Settings:
+def _resolve(params: Params, panel: Panel, train: np.ndarray) -> Settings:
     season = params.gaps.season or infer_season(train)
     lookback = params.windows.lookback or _derived_lookback(train.shape[1], params.windows.horizon, season)
     return Settings(
-        frequency=frequency,
+        frequency=panel.frequency,
+        anchor=str(panel.timestamps[0]),
         season=season,
         lookback=lookback,
         horizon=params.windows.horizon,

@@ -14,7 +14,8 @@ from spline_lstm.errors import DataError, ParamsError
 from spline_lstm.files import require_input
 from spline_lstm.params import DataParams
 
-HEAD_ROWS = 1000  # what the grid is inferred from: the oldest rows, so that no later row can move it
+HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
+HEAD_SHARE = 2  # of a short series, from its older half
 LONGEST_LINE = 1 << 20
 MOST_STEPS_PER_ROW = 100
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
@@ -41,8 +42,13 @@ class Panel:
     findings: dict[str, Any]
 
 
-def read_panel(path: Path, params: DataParams) -> Panel:
+def read_panel(path: Path, params: DataParams, anchor: pd.Timestamp | None = None) -> Panel:
     """Read observations and put them on their grid by a causal bin, right-closed and right-labelled.
+
+    Args:
+        path: CSV or Parquet.
+        params: Columns and rules.
+        anchor: A label of the grid of an earlier panel, whose grid this one shall continue.
 
     Raises:
         InputNotFoundError: There is no such file.
@@ -57,8 +63,8 @@ def read_panel(path: Path, params: DataParams) -> Panel:
     was_sorted = bool((order == np.arange(rows)).all())
     timestamps, values = timestamps[order], values[order]
     timestamps, values, repeated = _resolve_duplicates(timestamps, values, params.duplicates, order)
-    frequency = params.frequency or infer_frequency(timestamps[:HEAD_ROWS])
-    grid = _grid(timestamps, frequency)
+    frequency = params.frequency or infer_frequency(_head(timestamps))
+    grid = _grid(timestamps, frequency, anchor)
     gridded = _aggregate(values, grid.searchsorted(timestamps, side="left"), len(grid), params.aggregate)
     _require_variation(gridded, params.target)
     findings = {
@@ -231,7 +237,11 @@ def _resolve_duplicates(
     return pd.DatetimeIndex(table.index), table.to_numpy(), int(repeats.sum())
 
 
-def _grid(timestamps: pd.DatetimeIndex, frequency: str) -> pd.DatetimeIndex:
+def _head(timestamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return timestamps[: max(3, min(HEAD_ROWS, len(timestamps) // HEAD_SHARE))]
+
+
+def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None) -> pd.DatetimeIndex:
     """Labels from the first observation on to the first label not before the last one."""
     try:
         offset = pd.tseries.frequencies.to_offset(frequency)
@@ -242,7 +252,7 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str) -> pd.DatetimeIndex:
     first, last = timestamps[0], timestamps[-1]
     if isinstance(offset, pd.tseries.offsets.Tick):
         step = pd.Timedelta(offset)
-        start = first + _jitter(timestamps[:HEAD_ROWS] - first, step)
+        start = first + (_jitter(_head(timestamps) - first, step) if anchor is None else (anchor - first) % step)
         steps = max(0, -((start - last) // step)) + 1
     else:
         start = offset.rollforward(first)

@@ -48,7 +48,7 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     _, _, preprocessor = open_preprocessed(paths)
     scaler, settings = fitted(preprocessor)
     data = DataParams.model_validate({**preprocessor["data"], "path": str(input_path), "frequency": settings.frequency})
-    panel = read_panel(input_path, data)
+    panel = read_panel(input_path, data, pd.Timestamp(settings.anchor))
     source = prepare_for_forecast(panel, scaler, settings)
     _write_csv(_forecast_table(paths, source, scaler, panel.timestamps), output_path)
     return {"run_id": paths.run_id, "output": str(output_path)}
