@@ -133,9 +133,10 @@ class SplineForecaster(keras.Model):
         linear: bool,
         input_scale: float = 1.0,
         output_scale: float = 1.0,
+        name: str = "forecaster",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(name=name, **kwargs)
         self.settings = {
             "lookback": lookback,
             "horizon": horizon,
@@ -159,16 +160,17 @@ class SplineForecaster(keras.Model):
         out_segment = -(-horizon // self.horizon_segments)
         out_coefficients = min(coefficients, out_segment)
 
-        self.segments = SplineSegments(segment, coefficients, degree, penalty)
+        # Every name is given: Keras numbers layers by process, and the numbers would show in checkpoints.
+        self.segments = SplineSegments(segment, coefficients, degree, penalty, name="segments")
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
         self.recurrence = CELLS[cell](units, return_state=True, name="recurrence")
         self.position = _embedding(self.horizon_segments, units, "position")
         self.row = _embedding(rows, units, "row")
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
         # Starting at zero, the recurrence departs from the linear forecast only as far as it helps.
         start = "zeros" if linear else "glorot_uniform"
         self.decode = keras.layers.Dense(out_coefficients, kernel_initializer=start, name="decode")
-        self.synthesis = SplineSynthesis(out_segment, out_coefficients, degree)
+        self.synthesis = SplineSynthesis(out_segment, out_coefficients, degree, name="synthesis")
         self.linear = keras.layers.Dense(horizon, trainable=False, name="linear") if linear else None
         self.build_all()
 

@@ -1,0 +1,151 @@
+"""The shape of the house: imports point one way, dvc.yaml spells the contract, light stages stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from spline_lstm.contract import RunPaths, SharedPaths
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES = PIPELINE["stages"]
+RUN = RunPaths(Path("artifacts"), "${run_id}")
+SHARED_PATHS = SharedPaths(Path("artifacts"))
+MODULES = sorted(path.relative_to(ROOT) for folder in ("spline_lstm", "stages") for path in (ROOT / folder).rglob("*.py"))
+READ_PARAMS = {
+    "preprocess": {"run_id", "data", "split", "windows", "gaps"},
+    "train": {"run_id", "seed", "spline", "model", "train"},
+    "evaluate": {"run_id", "evaluate"},
+    "forecast": {"run_id"},
+    "check": {"run_id"},
+}
+
+
+def module_file(name: str) -> Path | None:
+    base = Path(*name.split("."))
+    for file in (base.with_suffix(".py"), base / "__init__.py"):
+        if (ROOT / file).is_file():
+            return file
+    return None
+
+
+@cache
+def imports(file: Path) -> frozenset[Path]:
+    """Files of this project that a file imports, packages on the way included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    prefixes = {".".join(name.split(".")[: length + 1]) for name in names for length in range(name.count(".") + 1)}
+    return frozenset(found for name in prefixes if (found := module_file(name)))
+
+
+def closure(file: Path) -> set[Path]:
+    seen: set[Path] = set()
+    todo = {file}
+    while todo:
+        seen |= todo
+        todo = set().union(*(imports(each) for each in todo)) - seen
+    return seen
+
+
+def test_imports_have_no_cycle_and_never_point_to_the_stages():
+    for file in MODULES:
+        reached = closure(file)
+        for other in reached - {file}:
+            if other.name != "__init__.py":
+                assert file not in closure(other), f"{file} and {other} import each other"
+        if file.parts[0] == "spline_lstm":
+            assert not any(other.parts[0] == "stages" for other in reached)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_the_modules_that_a_stage_uses_and_no_others(stage):
+    used = {path.as_posix() for path in closure(Path(f"stages/{stage}.py"))}
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+
+    assert listed == used
+
+
+@pytest.mark.parametrize("stage", RUN.artifacts())
+def test_outs_are_exactly_the_contract(stage):
+    outs = set(STAGES[stage]["outs"])
+    run_scoped = {out for out in outs if "${run_id}" in out}
+
+    assert run_scoped == {str(path) for path in RUN.artifacts()[stage]}
+
+
+def test_stable_outs_are_exactly_the_shared_paths():
+    outs = {out for stage in STAGES.values() for out in stage["outs"] if "${run_id}" not in out}
+    metrics = [next(iter(entry)) for stage in STAGES.values() for entry in stage.get("metrics", [])]
+
+    assert outs == {
+        str(path)
+        for path in (
+            SHARED_PATHS.preflight,
+            SHARED_PATHS.history,
+            SHARED_PATHS.predictions,
+            SHARED_PATHS.horizon_errors,
+        )
+    }
+    assert metrics == [str(SHARED_PATHS.metrics)]
+
+
+def test_a_stage_reads_what_earlier_stages_leave():
+    order = list(RUN.artifacts())
+    for position, stage in enumerate(order[1:], start=1):
+        upstream = {str(path) for name in order[:position] for path in RUN.artifacts()[name]}
+        assert upstream <= set(STAGES[stage]["deps"])
+
+
+def test_nothing_depends_on_the_volatile_metadata():
+    assert not any(str(RUN.metadata) in stage["deps"] for stage in STAGES.values())
+
+
+@pytest.mark.parametrize("stage", READ_PARAMS)
+def test_params_of_a_stage_are_the_sections_it_reads(stage):
+    assert set(STAGES[stage]["params"]) == READ_PARAMS[stage]
+
+
+def test_commands_are_constant_and_outs_are_files():
+    for stage in STAGES.values():
+        assert "$" not in stage["cmd"]
+        assert all(Path(out).suffix for out in stage["outs"])
+
+
+def test_every_stage_waits_for_preflight():
+    for name, stage in STAGES.items():
+        assert name == "preflight" or str(SHARED_PATHS.preflight) in stage["deps"]
+
+
+@pytest.mark.parametrize("stage", ["preflight", "preprocess", "check", "forecast"])
+def test_light_stages_do_not_import_tensorflow(stage):
+    code = f"import sys, stages.{stage}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_explains_the_stage(stage):
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert f"python -m stages.{stage}" in done.stdout
+    assert len(done.stdout.splitlines()) > 3
+
+
+def test_the_lock_file_holds_hashes_and_no_addresses():
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+    assert "://" not in lock
+    assert lock.count("==") <= lock.count("--hash=sha256:")
