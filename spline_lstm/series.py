@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def _read_table(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
             table = _read_csv(path, columns, timestamp)
     except UnicodeDecodeError as error:
         raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
-    except (ValueError, OSError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"`{path}` must be a readable table. Received: {reason}. Mend the file.") from error
     if table.empty:
@@ -140,7 +141,11 @@ def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
     _require_text(path)
     header = pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns.tolist()
     _require_columns(path, columns, header)
-    return pd.read_csv(path, usecols=columns, dtype={timestamp: str}, encoding="utf-8-sig", low_memory=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
+        # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.
+        table = pd.read_csv(path, index_col=False, dtype={timestamp: str}, encoding="utf-8-sig", low_memory=False)
+    return table[columns]
 
 
 def _require_text(path: Path) -> None:

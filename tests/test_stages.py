@@ -1,0 +1,197 @@
+"""Stages as an operator meets them: bad input gets one clear error, its exit code, and no artifact."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Project, outcome
+
+HOSTILE_RUN_IDS = ["../x", "a/b", "x; touch y", "$(id)", "", "a" * 200, ".", "-x", "x\n", "..", 1e5, None]
+ENTRY_POINTS = ["preflight", "preprocess", "train", "evaluate", "forecast"]
+
+
+def series(steps: int = 400) -> pd.DataFrame:
+    clock = pd.date_range("2020-01-01", periods=steps, freq="h")
+    noise = np.random.default_rng(0).normal(scale=0.1, size=steps)
+    return pd.DataFrame({"when": clock.astype(str), "load": np.sin(np.arange(steps) * np.pi / 12) + noise})
+
+
+def changed(column: str, row: int, value: object) -> str:
+    table = series().astype(object)
+    table.loc[row, column] = value
+    return table.to_csv(index=False)
+
+
+BAD_INPUTS = {
+    "empty file": ("", 25, ["empty"]),
+    "blank lines": ("\n\n\n", 25, ["empty"]),
+    "header only": ("when,load\n", 25, ["rows"]),
+    "no such column": (series().rename(columns={"load": "laod"}).to_csv(index=False), 25, ["'load'", "'laod'"]),
+    "unparsable timestamp": (changed("when", 6, "yesterday"), 25, ["'when'", "row 7", "yesterday"]),
+    "empty timestamp": (changed("when", 6, ""), 25, ["'when'", "row 7"]),
+    "duplicate timestamp": (changed("when", 9, "2020-01-01 03:00:00"), 25, ["2020-01-01 03:00:00", "row 10"]),
+    "infinity": (changed("load", 4, "inf"), 25, ["'load'", "row 5"]),
+    "text": (changed("load", 4, "broken"), 25, ["'load'", "row 5", "broken"]),
+    "constant": (series().assign(load=3.5).to_csv(index=False), 25, ["'load'", "3.5"]),
+    "all missing": (series().assign(load=np.nan).to_csv(index=False), 25, ["'load'"]),
+    "no train observations": (
+        series().assign(load=lambda table: table["load"].where(table.index > 300)).to_csv(index=False), 25, ["'load'"],
+    ),
+    "too large to square": (changed("load", 4, "1e308"), 25, ["'load'"]),
+    "too short": (series(30).to_csv(index=False), 26, ["30", "24"]),
+    "a timestamp far away": (changed("when", 399, "2219-01-01 00:00:00"), 25, ["2219"]),
+    "too many gaps": (series().assign(load=lambda t: t["load"].where(t.index % 50 == 0)).to_csv(index=False), 26, ["gaps"]),
+    "binary garbage": (bytes(range(256)) * 64, 25, ["binary"]),
+    "not UTF-8": ("when,load\n2020-01-01,\xe9\n".encode("latin-1"), 25, ["UTF-8"]),
+    "a truncated Parquet file": (b"PAR1garbage", 25, ["input.parquet"]),
+    "more cells than columns": ("when,load\n2020-01-01,1\n2020-01-02,2,3,4\n", 25, ["line 3"]),
+    "a decimal comma": ("when,load\n" + "".join(f"2020-01-{day:02},{day},5\n" for day in range(1, 30)), 25, ["input"]),
+    "an open quote": ('when,load\n"2020-01-01,1\n', 25, ["input"]),
+}  # fmt: skip
+
+
+def point_at(project: Project, content: str | bytes, suffix: str = ".csv", **params: object) -> Path:
+    file = project.path.parent / f"input{suffix}"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    settings = {"windows__horizon": 24, "data__path": str(file), "data__timestamp": "when", "data__target": "load"}
+    project.set(**{**settings, **params})
+    return file
+
+
+def artifacts(project: Project) -> set[str]:
+    root = project.path / "artifacts"
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def assert_clear_failure(done, exit_code: int, *words: str) -> None:
+    assert done.returncode == exit_code, done.stderr
+    found = outcome(done)
+    assert (found["ok"], found["exit_code"]) == (False, exit_code)
+    for text in (found["error"]["message"], done.stderr):
+        assert all(word in text for word in words), text
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error")] == [done.stderr.splitlines()[-1]]
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_bad_input_names_its_fault_and_leaves_nothing(project, case):
+    content, exit_code, words = BAD_INPUTS[case]
+    point_at(project, content, ".parquet" if "Parquet" in case else ".csv")
+    before = artifacts(project)
+
+    done = project.stage("preprocess")
+
+    assert_clear_failure(done, exit_code, *words)
+    assert artifacts(project) == before
+
+
+def test_a_missing_input_is_found_first(project):
+    project.set(data__path="nowhere.csv")
+
+    assert_clear_failure(project.stage("preflight"), 21, "nowhere.csv")
+    assert_clear_failure(project.stage("preprocess"), 21, "nowhere.csv")
+
+
+def test_one_line_of_a_gigabyte_is_refused_without_reading_it_into_memory(project):
+    file = point_at(project, "")
+    with file.open("wb") as sparse:
+        sparse.write(b"when,load\n2020-01-01,")
+        sparse.seek(1 << 20)
+        for _ in range(1024):
+            sparse.write(b"1" * (1 << 20))
+
+    done = project.run("bash", "-c", "ulimit -v 2500000; python -m stages.preprocess")
+    file.unlink()
+
+    assert_clear_failure(done, 25, "input.csv", "longer")
+
+
+@pytest.mark.parametrize("run_id", HOSTILE_RUN_IDS, ids=repr)
+def test_a_hostile_run_id_is_refused_before_anything_happens(project, run_id):
+    project.set(run_id=run_id)
+    before = {path: path.stat().st_mtime_ns for path in project.path.parent.rglob("*")}
+
+    for stage in ENTRY_POINTS:
+        assert_clear_failure(project.stage(stage), 10, "run_id")
+    if isinstance(run_id, str):
+        assert_clear_failure(project.stage("check", f"--run-id={run_id}"), 10, "run_id")
+        environment = {"RUN_ID": run_id, "PYTHONDONTWRITEBYTECODE": "1"}
+        assert project.run("bash", "scripts/run_e2e.sh", **environment).returncode == 10
+
+    after = {path: path.stat().st_mtime_ns for path in project.path.parent.rglob("*")}
+    assert {path for path in after if "__pycache__" not in str(path)} == set(before)
+
+
+def test_dvc_with_a_hostile_run_id_runs_and_deletes_nothing(finished):
+    keep = finished.path.parent / "x"
+    keep.mkdir()
+    (keep / "processed.npz").write_text("mine", encoding="utf-8")
+    before = artifacts(finished)
+    for run_id in ("../../../x", "first/../../..", "x; touch y", "$(touch y)"):
+        finished.set(run_id=run_id)
+
+        done = finished.run("dvc", "repro")
+
+        assert done.returncode != 0
+        assert artifacts(finished) - {"preflight.json"} == before - {"preflight.json"}
+        assert (keep / "processed.npz").read_text(encoding="utf-8") == "mine"
+        assert not (finished.path / "y").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train__epochs": 0, "train__epoch": 3}, ["train.epochs", "Received: 0", "Did you mean `train.epochs`"]),
+        ({"model__cell": "rnn", "windows__horizon": "a"}, ["model.cell", "'lstm' or 'gru'", "windows.horizon"]),
+        ({"data__timezone": "Mars/Olympus"}, ["data.timezone"]),
+        ({"modle": {}}, ["Did you mean `model`"]),
+    ],
+)
+def test_every_mistake_in_params_is_listed(project, changes, words):
+    project.set(**changes)
+
+    assert_clear_failure(project.stage("preflight"), 10, *words)
+
+
+def test_a_frequency_that_pandas_does_not_know_is_a_params_error(project):
+    project.set(data__frequency="fortnightly")
+
+    assert_clear_failure(project.stage("preprocess"), 10, "data.frequency")
+
+
+def test_a_wrong_command_line_exits_2(project):
+    assert project.stage("train", "--epochs", "3").returncode == 2
+    assert project.stage("forecast", "--run-id", "first").returncode == 2
+
+
+def test_a_stage_before_its_input_exists_says_what_to_run(project):
+    for stage in ("train", "evaluate", "forecast"):
+        assert_clear_failure(project.stage(stage), 21, "dvc repro")
+    assert_clear_failure(project.stage("check"), 30, "dvc repro")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="a full disk needs the right to mount one")
+def test_a_full_disk_leaves_nothing_half_written(project):
+    disk = project.path / "artifacts" / "processed"
+    disk.mkdir(parents=True)
+    if project.run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)).returncode != 0:
+        pytest.skip("this machine does not let us mount a disk")
+    try:
+        assert_clear_failure(project.stage("preprocess"), 22, "No space left", "Free space")
+        assert not [path for path in disk.rglob("*") if path.is_file()]
+    finally:
+        project.ok("umount", str(disk))
+
+
+def test_an_interrupted_stage_says_so_without_a_traceback(project):
+    code = "import os, signal; from stages import preflight, _run; "
+    code += "preflight.load_params = lambda: os.kill(os.getpid(), signal.SIGINT); raise SystemExit(preflight.main([]))"
+
+    done = project.run("python", "-c", code)
+
+    assert_clear_failure(done, 130, "interrupted")
