@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.contract import RunPaths, open_preprocessed, require_keys
+from spline_lstm.contract import RunPaths, open_preprocessed, require_keys, require_same_run
 from spline_lstm.errors import ArtifactError
 from spline_lstm.files import read_npz
 from spline_lstm.gaps import FilledSeries
@@ -125,9 +125,10 @@ def load_prepared(paths: RunPaths) -> Prepared:
     Raises:
         RunIdMismatchError, InputNotFoundError, ArtifactError: As `open_preprocessed`.
     """
-    _, split, preprocessor = open_preprocessed(paths)
+    require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor)
     content = read_npz(paths.processed)
-    require_keys(paths.processed, content, *NPZ_KEYS)
+    require_keys(paths.processed, content, *NPZ_KEYS)  # before the hashes: it says what is wrong with the content
+    _, split, preprocessor = open_preprocessed(paths)
     scaler, settings = fitted(preprocessor)
     filled = FilledSeries(*(content[key] for key in ("settled", "held", "last_observed", "next_observed")))
     rows = as_rows(content["values"])

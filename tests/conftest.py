@@ -33,7 +33,9 @@ class Project:
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user with the project's environment active would."""
         tools = Path(sys.executable).parent
-        identity = {f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+        identity = {
+            f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+        }
         return subprocess.run(
             command,
             cwd=self.path,

@@ -42,7 +42,9 @@ def test_baselines_see_one_season_or_as_much_of_it_as_the_lookback_holds(season,
         known = values[row, origin - 7 : origin + 1]
         np.testing.assert_array_equal(forecasts["naive"][window], np.full(5, known[-1]))
         np.testing.assert_allclose(forecasts["moving_average"][window], np.full(5, known[-averaged:].mean()), rtol=1e-5)
-        np.testing.assert_array_equal(forecasts["seasonal_naive"][window], [known[i % repeated - repeated] for i in range(5)])
+        np.testing.assert_array_equal(
+            forecasts["seasonal_naive"][window], [known[i % repeated - repeated] for i in range(5)]
+        )
         np.testing.assert_allclose(forecasts["ridge"][window], ridge.predict(known[None])[0], rtol=1e-5, atol=1e-5)
 
 

@@ -72,14 +72,18 @@ def test_segments_are_the_penalized_fit_of_each_stretch():
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 class TestEveryCell:
     @settings(max_examples=6)
-    @given(
-        lookback=st.integers(1, 30), horizon=st.integers(1, 30), segment=st.integers(1, 12), rows=st.integers(1, 3)
-    )
+    @given(lookback=st.integers(1, 30), horizon=st.integers(1, 30), segment=st.integers(1, 12), rows=st.integers(1, 3))
     def test_any_lengths_give_finite_forecasts(self, cell, lookback, horizon, segment, rows):
         segment = min(segment, lookback)
         coefficients = min(3, segment)
         model = build(
-            cell, lookback=lookback, horizon=horizon, segment=segment, coefficients=coefficients, rows=rows, linear=False
+            cell,
+            lookback=lookback,
+            horizon=horizon,
+            segment=segment,
+            coefficients=coefficients,
+            rows=rows,
+            linear=False,
         )
 
         forecast = model(*windows(model)).numpy()

@@ -77,9 +77,9 @@ def test_missing_targets_have_no_weight():
     ridge = fit_ridge(source, train, validation)
 
     kernel, bias = exact_solution(*level_free(source, train), ridge.penalty)
-    # Each of the passes leaves about the missing share, a fifth at most, of the error of the first guess.
+    # Each of the four passes leaves about the missing share, a fifth, of the error of the first guess.
     first_guess = exact_solution(*(np.nan_to_num(part) for part in level_free(source, train)), ridge.penalty)[0]
-    assert np.abs(ridge.kernel - kernel).max() < 0.05 * np.abs(first_guess - kernel).max()
+    assert np.abs(ridge.kernel - kernel).max() < 0.01 * np.abs(first_guess - kernel).max()
     np.testing.assert_allclose(ridge.bias, bias, atol=1e-3)
 
 

@@ -35,7 +35,9 @@ def test_restoring_undoes_scaling(train, rows, seed):
     scaler = StandardScaler.fit(train, NAMES)
     values = np.random.default_rng(seed).normal(scale=1e3, size=(len(rows), 4))
 
-    scaled = np.vstack([scaler.transform(np.tile(window, (2, 1)))[row] for window, row in zip(values, rows, strict=True)])
+    scaled = np.vstack(
+        [scaler.transform(np.tile(window, (2, 1)))[row] for window, row in zip(values, rows, strict=True)]
+    )
 
     np.testing.assert_allclose(scaler.restore(scaled, np.array(rows)), values, rtol=1e-6, atol=1e-6)
 

@@ -13,7 +13,13 @@ from spline_lstm.params import DataParams
 from spline_lstm.series import LONGEST_LINE, infer_frequency, read_panel
 
 START = pd.Timestamp("2024-01-01")
-RULES = {"mean": lambda cells: sum(cells) / len(cells), "last": lambda cells: cells[-1], "sum": sum, "min": min, "max": max}
+RULES = {
+    "mean": lambda cells: sum(cells) / len(cells),
+    "last": lambda cells: cells[-1],
+    "sum": sum,
+    "min": min,
+    "max": max,
+}
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +190,10 @@ def test_one_offset_in_every_row_beats_the_time_zone_given(folder):
 def test_parquet_gives_what_csv_gives(folder):
     rng = np.random.default_rng(3)
     table = pd.DataFrame(
-        {"time": START + pd.to_timedelta(rng.permutation(5000)[:300], unit="min"), "load": rng.normal(size=300).round(3)}
+        {
+            "time": START + pd.to_timedelta(rng.permutation(5000)[:300], unit="min"),
+            "load": rng.normal(size=300).round(3),
+        }
     )
     table.loc[::7, "load"] = np.nan
     table.to_csv(folder / "same.csv", index=False)
@@ -281,7 +290,9 @@ def test_a_path_that_is_no_file_is_refused(folder, name):
 
 
 @pytest.mark.parametrize(
-    "column", [[1, 2, 3], np.array(["3000-01-01", "3000-01-02", "3000-01-03"], "datetime64[us]")], ids=["numbers", "far"]
+    "column",
+    [[1, 2, 3], np.array(["3000-01-01", "3000-01-02", "3000-01-03"], "datetime64[us]")],
+    ids=["numbers", "far"],
 )
 def test_parquet_columns_that_are_no_usable_timestamps_are_refused(folder, column):
     pd.DataFrame({"time": column, "load": [1.0, 2.0, 3.0]}).to_parquet(folder / "typed.parquet")

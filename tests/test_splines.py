@@ -59,7 +59,13 @@ def test_without_penalty_it_is_the_least_squares_spline(degree, extra, seed):
     np.testing.assert_allclose(found, expected.c, atol=1e-6)
 
 
-@given(steps=st.integers(2, 40), coefficients=st.integers(3, 20), degree=degrees, penalty=penalties, seed=st.integers(0, 99))
+@given(
+    steps=st.integers(2, 40),
+    coefficients=st.integers(3, 20),
+    degree=degrees,
+    penalty=penalties,
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=60)
 def test_coefficients_minimise_the_penalised_squares(steps, coefficients, degree, penalty, seed):
     values = np.random.default_rng(seed).normal(size=steps)

@@ -45,7 +45,9 @@ BAD_INPUTS = {
     "too large to square": (changed("load", 4, "1e308"), 25, ["'load'"]),
     "too short": (series(30).to_csv(index=False), 26, ["30", "24"]),
     "a timestamp far away": (changed("when", 399, "2219-01-01 00:00:00"), 25, ["2219"]),
-    "too many gaps": (series().assign(load=lambda t: t["load"].where(t.index % 50 == 0)).to_csv(index=False), 26, ["gaps"]),
+    "too many gaps": (
+        series().assign(load=lambda table: table["load"].where(table.index % 50 == 0)).to_csv(index=False), 26, ["gaps"],
+    ),
     "binary garbage": (bytes(range(256)) * 64, 25, ["binary"]),
     "not UTF-8": ("when,load\n2020-01-01,\xe9\n".encode("latin-1"), 25, ["UTF-8"]),
     "a truncated Parquet file": (b"PAR1garbage", 25, ["input.parquet"]),
@@ -99,11 +101,10 @@ def test_a_missing_input_is_found_first(project):
 
 def test_one_line_of_a_gigabyte_is_refused_without_reading_it_into_memory(project):
     file = point_at(project, "")
-    with file.open("wb") as sparse:
-        sparse.write(b"when,load\n2020-01-01,")
-        sparse.seek(1 << 20)
+    with file.open("wb") as long_line:
+        long_line.write(b"when,load\n2020-01-01,")
         for _ in range(1024):
-            sparse.write(b"1" * (1 << 20))
+            long_line.write(b"1" * (1 << 20))
 
     done = project.run("bash", "-c", "ulimit -v 2500000; python -m stages.preprocess")
     file.unlink()

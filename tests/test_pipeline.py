@@ -1,0 +1,257 @@
+"""The real pipeline under the real dvc: what a person sees, and what a run leaves."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Project, outcome
+
+from spline_lstm.files import sha256, write_json, write_pickle
+from spline_lstm.metrics import mae, rmse
+
+RAN = re.compile(r"Running stage '(\w+)'")
+
+
+def test_a_run_leaves_every_artifact_and_a_clean_status(finished_once):
+    files = [file for group in finished_once.paths("first").artifacts().values() for file in group]
+
+    assert all(file.stat().st_size > 0 for file in files)
+    assert "up to date" in finished_once.ok("dvc", "status")
+    assert not RAN.findall(finished_once.ok("dvc", "repro"))
+
+
+def test_a_forced_repetition_leaves_the_lock_file_as_it_was(finished):
+    before = (finished.path / "dvc.lock").read_bytes()
+
+    printed = finished.ok("dvc", "repro", "--force")
+
+    assert len(RAN.findall(printed)) == 6
+    assert (finished.path / "dvc.lock").read_bytes() == before
+
+
+def test_an_evaluation_parameter_does_not_retrain(finished):
+    finished.set(evaluate__coverage=0.5)
+
+    ran = RAN.findall(finished.ok("dvc", "repro"))
+
+    assert "evaluate" in ran
+    assert not {"preprocess", "train"} & set(ran)
+    metrics = json.loads(finished.paths("first").metrics.read_text(encoding="utf-8"))
+    assert metrics["metrics"]["coverage"] < 0.8
+
+
+def test_experiments_are_compared_and_an_earlier_run_is_restored(finished):
+    printed = finished.ok("dvc", "exp", "run", "-S", "run_id=b", "-S", "model.cell=gru", "-S", "train.epochs=1")
+    assert "train" in RAN.findall(printed)
+    assert outcome(finished.stage("check", "--run-id", "b"))["healthy"]
+
+    difference = finished.ok("dvc", "metrics", "diff")
+    rows = [line.split() for line in difference.splitlines() if line.startswith("artifacts/latest/metrics.json")]
+    by_metric = {row[1]: row[2:] for row in rows}
+    assert {"mae", "mse", "rmse", "r2", "skill"} <= set(by_metric)
+    assert all(len(values) == 3 for values in by_metric.values())
+    assert len(by_metric) == len(rows)
+
+    changes = finished.ok("dvc", "params", "diff")
+    assert re.search(r"model\.cell\s+lstm\s+gru", changes)
+    shown = finished.ok("dvc", "exp", "show", "--no-pager", "--csv")
+    assert "rmse" in shown.splitlines()[0]
+    assert "gru" in shown
+    assert "rmse" in finished.ok("dvc", "metrics", "show")
+    for command in ("show", "diff"):
+        finished.ok("dvc", "plots", command)
+        page = (finished.path / "dvc_plots" / "index.html").read_text(encoding="utf-8")
+        assert all(
+            title in page for title in ("Loss per epoch", "Forecast against actual", "Error by horizon", "Residuals")
+        )
+
+    first = finished.run("git", "show", "HEAD:params.yaml").stdout
+    (finished.path / "params.yaml").write_text(first, encoding="utf-8")
+    assert not RAN.findall(finished.ok("dvc", "repro"))
+    assert outcome(finished.stage("check", "--run-id", "first"))["ok"]
+
+
+def test_queued_experiments_run(finished):
+    finished.ok("dvc", "exp", "run", "--queue", "-S", "run_id=queued", "-S", "train.epochs=1")
+
+    finished.ok("dvc", "queue", "start")
+    deadline = time.monotonic() + 240
+    while not re.search(r"Success|Failed", status := finished.ok("dvc", "queue", "status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+
+    assert "Success" in status, finished.run("dvc", "queue", "logs", "queued").stdout
+    assert "queued" in finished.ok("dvc", "exp", "show", "--no-pager", "--csv")
+
+
+def test_metrics_follow_from_the_predictions(finished_once):
+    paths = finished_once.paths("first")
+    scored = pd.read_parquet(paths.predictions).dropna(subset="y_true")
+    metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
+
+    truth, forecast = scored["y_true"].to_numpy(), scored["y_pred"].to_numpy()
+    assert metrics["metrics"]["observed"] == len(scored)
+    np.testing.assert_allclose(metrics["metrics"]["mae"], mae(truth, forecast))
+    np.testing.assert_allclose(metrics["metrics"]["rmse"], rmse(truth, forecast))
+    inside = scored["y_true"].between(scored["y_lower"], scored["y_upper"]).mean()
+    np.testing.assert_allclose(metrics["metrics"]["coverage"], inside)
+    best = min(table["rmse"] for table in metrics["baselines"].values())
+    np.testing.assert_allclose(metrics["metrics"]["skill"], 1 - metrics["metrics"]["rmse"] / best)
+
+
+def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
+    paths = finished_once.paths("first")
+    page = paths.report.read_text(encoding="utf-8")
+    metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
+
+    verdict = page.split("\n\n")[1]
+    assert ("beats every baseline" in verdict) == (metrics["metrics"]["skill"] > 0)
+    for link in re.findall(r"\]\((.+?\.png)\)", page):
+        assert (paths.report.parent / link).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_run_forecasts_a_new_file(finished):
+    paths = finished.paths("first")
+    table = pd.read_csv(finished.path / "data/raw/co2_weekly.csv")
+    table.to_csv(finished.path / "same.csv", index=False)
+    table.iloc[:-10].to_parquet(finished.path / "new.parquet")
+    arguments = ("--run-id", "first", "--input")
+
+    assert finished.stage("forecast", *arguments, "same.csv", "--output", "same_out.csv").returncode == 0
+    assert finished.stage("forecast", *arguments, "new.parquet", "--output", "out/new.csv").returncode == 0
+
+    assert (finished.path / "same_out.csv").read_bytes() == paths.forecast.read_bytes()
+    new = pd.read_csv(finished.path / "out/new.csv", parse_dates=["origin", "timestamp"])
+    assert new["origin"].iloc[0] == pd.Timestamp(table["date"].iloc[-11])
+    assert (new["timestamp"].diff().dropna() == pd.Timedelta(weeks=1)).all()
+    assert (new["y_lower"] < new["y_pred"]).all()
+    assert (new["y_pred"] < new["y_upper"]).all()
+    for bad, code in (("nowhere.csv", 21), ("params.yaml", 25)):
+        assert finished.stage("forecast", *arguments, bad, "--output", "bad.csv").returncode == code
+        assert not (finished.path / "bad.csv").exists()
+    table.tail(20).to_csv(finished.path / "short.csv", index=False)
+    assert finished.stage("forecast", *arguments, "short.csv", "--output", "bad.csv").returncode == 26
+
+
+@pytest.mark.parametrize("artifact", ["metrics", "meta", "split_contract", "preprocessor"])
+def test_a_tampered_run_id_exits_27(finished, artifact):
+    file = getattr(finished.paths("first"), artifact)
+    if file.suffix == ".pkl":
+        write_pickle(file, {**pickle.loads(file.read_bytes()), "run_id": "other"})
+    else:
+        write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "run_id": "other"})
+
+    assert finished.stage("check").returncode == 27
+    assert finished.stage("check", "--run-id", "first").returncode == 27
+    if artifact != "metrics":
+        done = finished.stage("train")
+        assert done.returncode == 27
+        assert outcome(done)["error"]["code"] == "RunIdMismatchError"
+
+
+def test_a_copied_folder_exits_27(finished):
+    root = finished.path / "artifacts"
+    shutil.copytree(root / "processed" / "first", root / "processed" / "copy")
+    finished.set(run_id="copy")
+
+    assert finished.stage("train").returncode == 27
+
+
+def test_every_deleted_artifact_exits_30(finished):
+    for group in finished.paths("first").artifacts().values():
+        for file in group:
+            content = file.read_bytes()
+            file.unlink()
+
+            done = finished.stage("check", "--run-id", "first")
+
+            assert done.returncode == 30, file
+            assert file.name in done.stderr
+            file.write_bytes(content)
+    assert finished.stage("check").returncode == 0
+
+
+def test_a_broken_contract_exits_22(finished):
+    paths = finished.paths("first")
+    arrays = dict(np.load(paths.processed))
+    split = json.loads(paths.split_contract.read_text(encoding="utf-8"))
+    originals = {file: file.read_bytes() for file in (paths.processed, paths.split_contract, paths.best_checkpoint)}
+
+    def damage_npz() -> None:
+        np.savez(paths.processed, **{key: value for key, value in arrays.items() if key != "target_indices"})
+
+    damages = {
+        damage_npz: "target_indices",
+        lambda: write_json(paths.split_contract, {**split, "schema_version": "v0"}): "schema_version",
+        lambda: paths.best_checkpoint.write_bytes(b"PK"): "best.keras",
+        lambda: paths.processed.write_bytes(b"\x00" * 100): "processed.npz",
+    }
+    for damage, word in damages.items():
+        damage()
+        stage = "evaluate" if word == "best.keras" else "train"
+        for done in (finished.stage("check", "--run-id", "first"), finished.stage(stage)):
+            assert done.returncode == 22, done.stderr
+            assert word in done.stderr
+            assert "Traceback" not in done.stderr
+        for file, content in originals.items():
+            file.write_bytes(content)
+
+
+def test_a_missing_metric_exits_30(finished):
+    file = finished.paths("first").metrics
+    content = json.loads(file.read_text(encoding="utf-8"))
+    del content["metrics"]["rmse"]
+    write_json(file, content)
+
+    assert finished.stage("check").returncode == 30
+
+
+def test_a_hostile_preprocessor_runs_nothing(finished):
+    class Payload:
+        def __reduce__(self):
+            return (Path.touch, (finished.path / "owned",))
+
+    finished.paths("first").preprocessor.write_bytes(pickle.dumps(Payload()))
+
+    for stage in ("check", "train", "evaluate", "forecast"):
+        assert finished.stage(stage).returncode == 22
+    assert not (finished.path / "owned").exists()
+
+
+def test_a_killed_training_leaves_nothing_half_written_and_is_made_good(finished):
+    paths = finished.paths("first")
+    before = {file: sha256(file) for file in paths.artifacts()["train"]}
+    started = subprocess.Popen(
+        [sys.executable, "-m", "stages.train"], cwd=finished.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert started.stderr is not None
+    started.stderr.readline()  # the model is built and the fit begins
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    started.stderr.close()
+
+    assert {file: sha256(file) for file in paths.artifacts()["train"]} == before
+    assert not list((finished.path / "artifacts").rglob("*.tmp"))
+    assert finished.stage("check").returncode == 0
+
+
+def test_the_one_click_run_passes_on_the_code_of_the_stage_that_failed(project: Project):
+    flat = project.path.parent / "flat.csv"
+    flat.write_text("date,co2\n" + "".join(f"2020-01-{day:02},1\n" for day in range(1, 31)), encoding="utf-8")
+
+    failed = project.run("bash", "scripts/run_e2e.sh", RUN_ID="flat", INPUT_PATH=str(flat))
+    assert failed.returncode == 25, failed.stderr
+    assert project.run("bash", "scripts/run_e2e.sh", INPUT_PATH="nowhere.csv").returncode == 21
+    assert project.run("bash", "scripts/run_e2e.sh", EPOCHS="many").returncode == 10
+    assert "# Every setting of a run" in (project.path / "params.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,40 @@
+"""The runbooks' commands work as they stand, in their order, in a fresh clone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import ROOT, SHARED
+
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_korean_runbook_has_the_same_commands():
+    english, korean = (
+        re.findall(r"^```(?:bash|sh)\n.*?^```$", (ROOT / "docs" / name).read_text(encoding="utf-8"), re.M | re.S)
+        for name in ("runbook.md", "runbook.ko.md")
+    )
+
+    assert english == korean
+
+
+def test_our_runbook_runs_from_top_to_bottom(project):
+    blocks = BLOCK.findall((ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"))
+    assert len(blocks) > 3
+
+    project.ok("bash", "-e", "-c", "\n".join(blocks))
+
+
+def test_the_operators_first_runbook_gives_its_expected_output(project):
+    file = SHARED / "docs" / "seed-runbook.ko.md"
+    if not file.is_file():
+        pytest.skip("the runbook that the project was founded on is not part of it")
+    sections = file.read_text(encoding="utf-8").split("\n## 7)")[0]
+    blocks = [re.sub(r"^cd .*$", "", block, flags=re.M) for block in BLOCK.findall(sections)]
+    assert len(blocks) == 5
+
+    printed = project.ok("bash", "-e", "-c", "\n".join(blocks))
+
+    assert "[OK] run_id consistency check passed" in printed
+    assert "[OK] health check passed: phase4-smoke-" in printed
