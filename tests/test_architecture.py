@@ -18,7 +18,9 @@ PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
 RUN = RunPaths(Path("artifacts"), "${run_id}")
 SHARED_PATHS = SharedPaths(Path("artifacts"))
-MODULES = sorted(path.relative_to(ROOT) for folder in ("spline_lstm", "stages") for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(
+    path.relative_to(ROOT) for folder in ("spline_lstm", "stages") for path in (ROOT / folder).rglob("*.py")
+)
 READ_PARAMS = {
     "preprocess": {"run_id", "data", "split", "windows", "gaps"},
     "train": {"run_id", "seed", "spline", "model", "train"},
