@@ -88,7 +88,7 @@ class RunPaths:
         return self.root / "reports" / f"{self.run_id}.md"
 
     def picture(self, name: str) -> Path:
-        return self.root / "reports" / self.run_id / f"{name}.png"
+        return self.report.with_name(f"{self.run_id}.{name}.png")
 
     @property
     def forecast(self) -> Path:
@@ -189,6 +189,8 @@ def require_hashes(hashes: Mapping[str, str], *files: Path) -> None:
         InputNotFoundError: A file does not exist.
         ArtifactError: A file was changed after it was written, or was never recorded.
     """
+    if not isinstance(hashes, Mapping):
+        raise ArtifactError(f"`sha256` must map file names to hashes. Received: {hashes!r:.40}. Run `dvc repro`.")
     for file in files:
         found = sha256(file)
         if hashes.get(file.name) != found:

@@ -6,12 +6,16 @@ stage leaves nothing half-written. A read never runs code from the file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import pickle
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +24,25 @@ import numpy as np
 
 from spline_lstm.errors import ArtifactError, InputNotFoundError
 
+CORRUPT = (  # what parsers raise when they are given anything at all
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 PICKLE_PROTOCOL = 4  # fixed: the default differs between Python versions, and so would the bytes
 
 
@@ -40,7 +63,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise ArtifactError(
             f"`{path}` must be writable. Received: {error.strerror or error}. "
             "Free space or fix permissions, then run again: the old file is untouched."
@@ -95,7 +119,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(read_bytes(path).decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except CORRUPT as error:
         raise _unreadable(path, "a JSON object", error) from error
     if not isinstance(content, dict):
         raise _unreadable(path, "a JSON object", type(content).__name__)
@@ -112,9 +136,12 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     content = io.BytesIO(read_bytes(path))
     try:
         with np.load(content, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError, TypeError, AttributeError) as error:
+            found = {name: arrays[name] for name in arrays.files}
+    except CORRUPT as error:
         raise _unreadable(path, "an npz of plain arrays", error) from error
+    if strange := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+        raise _unreadable(path, "an npz of plain arrays", f"something else named {strange[0]!r:.80}")
+    return found
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
@@ -126,9 +153,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
     """
     try:
         content = _BuiltinsUnpickler(io.BytesIO(read_bytes(path))).load()
-    except (pickle.UnpicklingError, ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise _unreadable(path, "a pickle of builtins", error) from error
-    except (OverflowError, MemoryError, UnicodeDecodeError, ImportError) as error:
+    except CORRUPT as error:
         raise _unreadable(path, "a pickle of builtins", error) from error
     if not isinstance(content, dict):
         raise _unreadable(path, "a pickle of a dict", type(content).__name__)
@@ -164,7 +189,9 @@ def require_input(path: Path) -> None:
         )
 
 
-class _BuiltinsUnpickler(pickle.Unpickler):
+class _BuiltinsUnpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    """The unpickler in pure Python: the compiled one allocates gigabytes if a few bytes ask for it."""
+
     def find_class(self, module_name: str, global_name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
 
@@ -175,9 +202,9 @@ def _plain(value: Any) -> Any:
         return {_plain(key): _plain(value[key]) for key in sorted(value)}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or type(value) in (bool, int, float):  # NumPy's float64 is a float, but no builtin
         return value
-    if isinstance(value, str):
+    if type(value) is str:
         return value.encode("utf-8").decode("utf-8")
     raise ArtifactError(f"A pickled artifact must hold builtins only. Received: {type(value).__name__}.")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from spline_lstm.contract import checked_run_id
 from spline_lstm.errors import InputNotFoundError, ParamsError
@@ -187,8 +188,6 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
         InputNotFoundError: There is no such file, or no input at the new data.path.
         ParamsError: An assignment is malformed or the result is invalid; the file is as it was.
     """
-    from ruamel.yaml import YAML  # keeps the comments, which PyYAML drops
-
     round_trip = YAML()
     round_trip.preserve_quotes = True
     round_trip.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL_TAG, "null"))
@@ -225,8 +224,8 @@ def _read(path: Path) -> str:
 
 def _parse_yaml(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        return YAML(typ="safe").load(text)  # as DVC reads it: YAML 1.2, no key twice
+    except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"params.yaml must be valid YAML. Received: {' '.join(str(error).split())}.") from error
 
 

@@ -41,7 +41,7 @@ def render_report(
         _score_table(scores),
         _series_table(scores),
         "## Pictures",
-        *(f"![{name}]({run_id}/{name}.png)\n\n*{CAPTIONS[name]}*" for name in PICTURES),
+        *(f"![{name}]({run_id}.{name}.png)\n\n*{CAPTIONS[name]}*" for name in PICTURES),
         "## Data",
         _findings(meta),
         "## Settings",

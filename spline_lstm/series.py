@@ -19,6 +19,7 @@ HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later 
 HEAD_SHARE = 2  # of a short series, from its older half
 LONGEST_LINE = 1 << 20
 MOST_STEPS_PER_ROW = 100
+OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
 
@@ -134,7 +135,7 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     import pyarrow.parquet
 
     _require_columns(path, columns, pyarrow.parquet.read_schema(path).names)
-    return pd.read_parquet(path, columns=columns).reset_index(drop=True)
+    return pyarrow.parquet.read_table(path, columns=columns).to_pandas(ignore_metadata=True)[columns]
 
 
 def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
@@ -183,44 +184,47 @@ def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
         parsed = column
     else:
         column = column.astype("string")
-        try:
-            parsed = pd.to_datetime(column, format=pattern, errors="coerce")
-        except ValueError as error:
-            raise DataError(
-                f"Column {name!r} must hold timestamps with an offset in every row or in none, in one offset. "
-                f"Received: {error}. Write them all in UTC."
-            ) from error
-    bad = parsed.isna().to_numpy()
-    if bad.any():
-        row = int(bad.argmax())
-        shown = "an empty cell" if pd.isna(column.iloc[row]) else f"{column.iloc[row]!r:.80}"
-        raise DataError(
-            f"Column {name!r} must hold timestamps ({pattern}). Received: {shown} in row {row + 1} after the header. "
-            "Mend the row, or give data.timestamp_format."
-        )
+        parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=_have_offsets(column))
+    _require_each(parsed.notna(), column, f"timestamps ({pattern})", "Mend the row, or give data.timestamp_format.")
     index = pd.DatetimeIndex(parsed)
-    if index.tz is None:
-        try:
-            index = index.tz_localize(params.timezone)
-        except ValueError as error:  # wall-clock times that a change of clocks skips or repeats
-            raise DataError(
-                f"Column {name!r} must hold times that exist once in {params.timezone}. Received: {error}. "
-                "Write timestamps with their UTC offset."
-            ) from error
-    return index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+    if index.tz is None:  # a change of clocks skips some wall-clock times and repeats others
+        index = index.tz_localize(params.timezone, ambiguous="NaT", nonexistent="NaT")
+        rule = f"times that exist once in {params.timezone}"
+        _require_each(index.notna(), column, rule, "Write timestamps with their UTC offset.")
+    try:
+        return index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+    except pd.errors.OutOfBoundsDatetime as error:
+        raise DataError(
+            f"Column {name!r} must hold years from 1678 to 2261. Received: {error}. Mend the row."
+        ) from error
+
+
+def _have_offsets(column: pd.Series) -> bool:
+    """Whether timestamps carry a UTC offset: all of them, or none."""
+    have = column.str.contains(OFFSET, na=False).to_numpy(dtype=bool)
+    if have.any():
+        rule = "a UTC offset in every timestamp or in none"
+        _require_each(have | column.isna(), column, rule, "Write them all alike.")
+    return bool(have.any())
+
+
+def _require_each(good: Any, column: pd.Series, rule: str, advice: str) -> None:
+    """Name the first row that breaks a rule."""
+    wrong = ~np.asarray(good, dtype=bool)
+    if wrong.any():
+        row = int(wrong.argmax())
+        shown = "an empty cell" if pd.isna(column.iloc[row]) else f"{str(column.iloc[row])!r:.80}"
+        raise DataError(
+            f"Column {column.name!r} must hold {rule}. Received: {shown} in row {row + 1} after the header. {advice}"
+        )
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    name = column.name
+    if pd.api.types.is_datetime64_any_dtype(column):
+        column = column.astype("string")  # else it would be counted in nanoseconds
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     text = np.isnan(numbers) & column.notna().to_numpy()
-    wrong = text | np.isinf(numbers)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise DataError(
-            f"Column {name!r} must hold finite numbers or empty cells. "
-            f"Received: {column.iloc[row]!r:.80} in row {row + 1} after the header. Mend the row."
-        )
+    _require_each(~(text | np.isinf(numbers)), column, "finite numbers or empty cells", "Mend the row.")
     return numbers
 
 
@@ -250,6 +254,8 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | N
     """Labels from the first observation on to the first label not before the last one."""
     try:
         offset = pd.tseries.frequencies.to_offset(frequency)
+        if timestamps[0] + offset <= timestamps[0]:
+            raise ValueError("it does not step forward")
     except ValueError as error:
         raise ParamsError(
             f"`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS. Received: {frequency!r:.40}."

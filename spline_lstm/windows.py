@@ -66,7 +66,11 @@ def _end(name: str, border: float | int | str | None, start: int, timestamps: pd
             raise ParamsError(
                 f"`split.{name}` must be a share, a number of rows or a date without offset. Received: {border!r:.40}."
             ) from error
-    return start + round(border * len(timestamps) if border < 1 else border)
+    if border >= 1:
+        return start + round(border)
+    end = start + round(border * len(timestamps))
+    rounded_up = 0 < end - len(timestamps) < len(SPLITS)  # shares that add up to one may come out longer
+    return len(timestamps) if rounded_up else end
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,12 @@ def level_at(known, step, season):
 
 def seasonal_effect_at(known, step, season):
     """Mean of what stood out from the level at the same phase of earlier seasons, shrunk towards zero."""
-    total, weights, cycles = 0.0, PRIOR_WEIGHT, 0
-    for earlier in range(step - season, -1, -season):
-        if earlier < len(known) and not math.isnan(known[earlier]):
+    total, weights = 0.0, PRIOR_WEIGHT
+    for cycles, earlier in enumerate(range(step - season, -1, -season)):
+        if not math.isnan(known[earlier]):
             weight = math.exp(-cycles / CYCLES_REMEMBERED)
             total += weight * (known[earlier] - level_at(known, earlier, season))
             weights += weight
-        cycles += 1
     return total / weights
 
 
@@ -77,7 +76,7 @@ def filled_as_of_the_end(known, season):
 
 
 @given(values=gappy_series(), season=st.integers(1, 7), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_window_holds_what_truncating_at_its_origin_and_then_filling_gives(values, season, data):
     origin = data.draw(st.integers(0, values.shape[1] - 1))
     lookback = data.draw(st.integers(1, origin + 1))
@@ -89,7 +88,7 @@ def test_a_window_holds_what_truncating_at_its_origin_and_then_filling_gives(val
 
 
 @given(values=gappy_series(rows=2), season=st.integers(1, 7), data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_what_follows_an_origin_changes_no_byte_of_its_window(values, season, data):
     time = values.shape[1]
     origin = data.draw(st.integers(0, time - 1))
@@ -114,7 +113,7 @@ def test_what_follows_an_origin_changes_no_byte_of_its_window(values, season, da
 
 
 @given(values=gappy_series(rows=2), season=st.integers(1, 7))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_observations_are_kept_and_marked_and_nothing_is_left_missing(values, season):
     filled = fill_gaps(values, season)
 
@@ -126,7 +125,7 @@ def test_observations_are_kept_and_marked_and_nothing_is_left_missing(values, se
 
 
 @given(values=gappy_series(rows=3), season=st.integers(1, 7))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rows_do_not_know_of_each_other(values, season):
     together = fill_gaps(values, season)
     alone = [fill_gaps(values[[row]], season) for row in range(3)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.errors import DataError, InputNotFoundError, ParamsError
 from spline_lstm.params import DataParams
-from spline_lstm.series import LONGEST_LINE, infer_frequency, read_panel
+from spline_lstm.series import LONGEST_LINE, following_timestamps, infer_frequency, read_panel
 
 START = pd.Timestamp("2024-01-01")
 RULES = {
@@ -125,6 +125,26 @@ def test_the_frequency_is_seen_through_gaps_and_jitter(frequency, expected, jitt
     late = pd.to_timedelta(rng.uniform(0, seconds, len(clock)), unit="s")
 
     assert infer_frequency(clock + late) == expected
+
+
+def test_a_gap_on_a_working_day_leaves_working_days():
+    clock = pd.date_range("2024-01-01", periods=60, freq="B").delete(17)
+
+    assert infer_frequency(clock) == "B"
+
+
+@pytest.mark.parametrize("frequency", ["97s", "11min", "26h"])
+def test_an_uncommon_step_is_seen_through_gaps_too(frequency):
+    clock = pd.date_range("2024-01-01", periods=60, freq=frequency).delete(17)
+
+    assert infer_frequency(clock) == frequency
+
+
+@pytest.mark.parametrize("frequency", ["h", "W-SAT", "MS"])
+def test_labels_beyond_the_last_one_continue_the_grid(frequency):
+    clock = pd.date_range("2024-01-01", periods=30, freq=frequency)
+
+    assert (following_timestamps(clock[:20], frequency, 10) == clock[20:]).all()
 
 
 def test_two_timestamps_tell_no_frequency():

@@ -46,7 +46,7 @@ BAD_INPUTS = {
     "too short": (series(30).to_csv(index=False), 26, ["30", "24"]),
     "a timestamp far away": (changed("when", 399, "2219-01-01 00:00:00"), 25, ["2219"]),
     "too many gaps": (
-        series().assign(load=lambda table: table["load"].where(table.index % 50 == 0)).to_csv(index=False), 26, ["gaps"],
+        series().assign(load=lambda t: t["load"].where(t.index % 50 == 0)).to_csv(index=False), 26, ["gaps"],
     ),
     "binary garbage": (bytes(range(256)) * 64, 25, ["binary"]),
     "not UTF-8": ("when,load\n2020-01-01,\xe9\n".encode("latin-1"), 25, ["UTF-8"]),

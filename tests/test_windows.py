@@ -33,7 +33,7 @@ def borders(draw):
 
 
 @given(lookback=lengths, horizon=lengths, extra=st.integers(0, 20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_targets_start_where_the_input_ends(lookback, horizon, extra):
     time = lookback + horizon + extra
     source = clock_source(time, lookback, horizon)
@@ -47,7 +47,7 @@ def test_targets_start_where_the_input_ends(lookback, horizon, extra):
 
 
 @given(splits=borders(), lookback=lengths, horizon=lengths)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_window_is_of_the_split_that_holds_all_its_targets(splits, lookback, horizon):
     ends = (0, splits.train, splits.validation, splits.test)
     for index, name in enumerate(SPLITS):
@@ -78,7 +78,7 @@ def usable_as_of(known, lookback, longest_gap, max_missing):
 
 
 @given(masks=st.tuples(missing_masks, missing_masks), lookback=lengths, longest_gap=st.integers(1, 5), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_window_is_judged_by_the_gaps_known_at_its_origin(masks, lookback, longest_gap, data):
     time = min(map(len, masks))
     masks = np.array([mask[:time] for mask in masks])
@@ -107,7 +107,7 @@ def test_missing_steps_of_inputs_are_marked_and_missing_targets_stay_missing():
 
 
 @given(masks=st.lists(missing_masks, min_size=1, max_size=3), lookback=lengths, horizon=lengths)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, lookback, horizon):
     time = 40
     masks = np.array([(mask * time)[:time] for mask in masks])
@@ -160,7 +160,7 @@ def test_borders_are_shares_counts_or_last_dates(given_borders, expected):
 
 
 @given(steps=st.integers(20, 3000), train=st.sampled_from([0.5, 0.6, 0.7, 0.8]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_shares_that_add_up_to_one_fit_every_series(steps, train):
     rest = (1 - train) / 2
 

@@ -14,7 +14,7 @@ import pydantic
 from pydantic import ConfigDict, Field
 
 from spline_lstm.errors import ArtifactError
-from spline_lstm.files import read_bytes, write_bytes
+from spline_lstm.files import CORRUPT, read_bytes, write_bytes
 from spline_lstm.models.forecaster import SplineForecaster
 
 EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
@@ -88,7 +88,7 @@ def load_checkpoint(path: Path) -> SplineForecaster:
             file = Path(folder, "model.weights.h5")
             file.write_bytes(weights)
             model.load_weights(file)
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except CORRUPT as error:
         reason = " ".join(str(error).split())[:300]
         raise ArtifactError(
             f"`{path}` must be a checkpoint of this pipeline. Received: {reason}. Delete it and run `dvc repro`."
