@@ -189,7 +189,7 @@ def require_input(path: Path) -> None:
         )
 
 
-class _BuiltinsUnpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
+class _BuiltinsUnpickler(pickle._Unpickler):
     """The unpickler in pure Python: the compiled one allocates gigabytes if a few bytes ask for it."""
 
     def find_class(self, module_name: str, global_name: str) -> NoReturn:

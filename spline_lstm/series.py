@@ -19,6 +19,7 @@ HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later 
 HEAD_SHARE = 2  # of a short series, from its older half
 LONGEST_LINE = 1 << 20
 MOST_STEPS_PER_ROW = 100
+JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
@@ -104,7 +105,7 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     if days == 1 and (timestamps.dayofweek < 5).all():
         return "B"
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
-    if abs(nearest / step - 1) > 0.1:
+    if abs(nearest / step - 1) > JITTER_OF_STEP:
         nearest = max(step.round("1s"), pd.Timedelta("1ms"))
     return pd.tseries.frequencies.to_offset(nearest).freqstr
 

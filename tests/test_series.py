@@ -193,10 +193,18 @@ def test_wall_clock_times_that_a_change_of_clocks_repeats_or_skips_are_refused(f
         read_rows(folder, times, [1.0, 2.0, 3.0], timezone="Europe/Berlin", frequency="h")
 
 
-@pytest.mark.parametrize("later", ["2024-10-27T02:30+01:00", "2024-10-27T02:30"])
-def test_offsets_that_differ_between_rows_are_refused(folder, later):
-    with pytest.raises(DataError, match="offset"):
-        read_rows(folder, ["2024-10-27T02:30+02:00", later, "2024-10-27T03:30+01:00"], [1.0, 2.0, 3.0])
+def test_offsets_may_follow_a_change_of_clocks(folder):
+    times = ["2024-10-27T02:30+02:00", "2024-10-27T02:30+01:00", "2024-10-27T03:30+01:00"]
+
+    panel = read_rows(folder, times, [1.0, 2.0, 3.0], frequency="h")
+
+    assert panel.timestamps.astype(str).tolist() == [f"2024-10-27 0{hour}:30:00" for hour in range(3)]
+    assert panel.values[0, :, 0].tolist() == [1, 2, 3]
+
+
+def test_an_offset_in_some_rows_only_is_refused(folder):
+    with pytest.raises(DataError, match="offset.*row 2"):
+        read_rows(folder, ["2024-10-27T02:30+02:00", "2024-10-27T02:30", "2024-10-27T03:30+01:00"], [1.0, 2.0, 3.0])
 
 
 def test_one_offset_in_every_row_beats_the_time_zone_given(folder):
