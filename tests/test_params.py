@@ -189,6 +189,8 @@ def test_setting_values_keeps_comments_and_all_other_lines(file):
 
 
 def test_setting_a_value_to_what_it_is_changes_no_byte(file):
+    quoted = file.read_text(encoding="utf-8").replace("timestamp: date ", 'timestamp: "date" ')
+    file.write_text(quoted, encoding="utf-8")
     before = file.read_bytes()
 
     set_params([f"seed={shipped()['seed']}", "windows.lookback=null"], file)

@@ -38,25 +38,28 @@ def read_rows(folder, timestamps, values, anchor=None, **overrides):
     return read(path, anchor, **overrides)
 
 
-def read_text(folder, text, **overrides):
+def read_text(folder, text, anchor=None, **overrides):
     path = folder / "series.csv"
     path.write_text(text, encoding="utf-8")
-    return read(path, **overrides)
+    return read(path, anchor, **overrides)
 
 
 @st.composite
 def irregular_rows(draw):
     """Distinct, sorted times with crowds and gaps, and values of which some are missing."""
-    seconds = [*draw(st.lists(st.integers(0, 20_000), min_size=4, max_size=60, unique=True).map(sorted)), 30_000]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    values = rng.normal(size=len(seconds)).round(3)
-    values[rng.random(len(seconds)) < 0.2] = np.nan
+    count = draw(st.integers(5, 80))
+    seconds = [*np.sort(rng.choice(20_000, count, replace=False)), 30_000]
+    values = rng.normal(size=count + 1).round(3)
+    values[rng.random(count + 1) < 0.4] = np.nan
     values[[0, -1]] = [-9.0, 50.0]  # in different bins, so that no rule makes a constant of them
     return START + pd.to_timedelta(seconds, unit="s"), values
 
 
-@given(rows=irregular_rows(), rule=st.sampled_from(sorted(RULES)), frequency=st.sampled_from(["10min", "1h", "71s"]))
-@settings(max_examples=60)
+@pytest.mark.parametrize("frequency", ["10min", "1h", "71s"])
+@pytest.mark.parametrize("rule", RULES)
+@given(rows=irregular_rows())
+@settings(max_examples=8)
 def test_a_step_holds_what_was_observed_after_the_step_before_and_not_after_it(folder, rows, rule, frequency):
     timestamps, values = rows
     panel = read_rows(folder, timestamps, values, frequency=frequency, aggregate=rule)
@@ -72,12 +75,18 @@ def test_a_step_holds_what_was_observed_after_the_step_before_and_not_after_it(f
     assert panel.timestamps[-1] - step < timestamps[-1] <= panel.timestamps[-1]
 
 
-@given(
-    rows=irregular_rows(),
-    rule=st.sampled_from(sorted(RULES)),
-    later=st.lists(st.integers(1, 9_000), min_size=1, unique=True).map(sorted),
-)
-@settings(max_examples=40)
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_of_empty_cells_stays_missing_whatever_the_rule(folder, rule):
+    text = "time,load\n2024-01-01T00:00,1\n2024-01-01T00:10,\n2024-01-01T00:20,\n2024-01-01T02:00,2\n"
+
+    panel = read_text(folder, text, anchor=START, frequency="h", aggregate=rule)
+
+    np.testing.assert_array_equal(panel.values[0, :, 0], [1, np.nan, 2])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(rows=irregular_rows(), later=st.lists(st.integers(1, 9_000), min_size=1, unique=True).map(sorted))
+@settings(max_examples=10)
 def test_later_rows_change_no_step_that_was_complete_before_them(folder, rows, rule, later):
     timestamps, values = rows
     appended = timestamps.append(timestamps[-1] + pd.to_timedelta(later, unit="s"))
@@ -203,7 +212,7 @@ def test_offsets_may_follow_a_change_of_clocks(folder):
 
 
 def test_an_offset_in_some_rows_only_is_refused(folder):
-    with pytest.raises(DataError, match="offset.*row 2"):
+    with pytest.raises(DataError, match=r"offset.*row 2"):
         read_rows(folder, ["2024-10-27T02:30+02:00", "2024-10-27T02:30", "2024-10-27T03:30+01:00"], [1.0, 2.0, 3.0])
 
 
