@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -191,6 +191,11 @@ def require_input(path: Path) -> None:
 
 class _BuiltinsUnpickler(pickle._Unpickler):
     """The unpickler in pure Python: the compiled one allocates gigabytes if a few bytes ask for it."""
+
+    # A bytearray is allocated before its bytes are read, and none of our artifacts holds one.
+    dispatch: ClassVar = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
 
     def find_class(self, module_name: str, global_name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")

@@ -96,13 +96,15 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
         )
     if regular := pd.infer_freq(timestamps):
         return regular
-    step = pd.Series(timestamps[1:] - timestamps[:-1]).median()
+    apart = pd.Series(timestamps[1:] - timestamps[:-1])
+    steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
+    step = apart[steps > 0].sum() / steps.sum()
     days = step / pd.Timedelta("1D")
     if 28 <= days <= 31 and timestamps.is_month_start.all():
         return "MS"
     if 28 <= days <= 31 and timestamps.is_month_end.all():
         return "ME"
-    if days == 1 and (timestamps.dayofweek < 5).all():
+    if abs(days - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
         return "B"
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
     if abs(nearest / step - 1) > JITTER_OF_STEP:
@@ -141,12 +143,19 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
 
 def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
     _require_text(path)
-    header = pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns.tolist()
+    header = pd.read_csv(path, nrows=1, header=None, dtype=str, encoding="utf-8-sig").iloc[0].tolist()
     _require_columns(path, columns, header)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
         # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.
-        table = pd.read_csv(path, index_col=False, dtype={timestamp: str}, encoding="utf-8-sig", low_memory=False)
+        table = pd.read_csv(
+            path,
+            index_col=False,
+            dtype={timestamp: str},
+            encoding="utf-8-sig",
+            low_memory=False,
+            float_precision="round_trip",
+        )
     return table[columns]
 
 
@@ -169,6 +178,10 @@ def _require_text(path: Path) -> None:
 
 def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
     for name in columns:
+        if found.count(name) > 1:
+            raise DataError(
+                f"`{path}` must have one column {name!r}. Received: {found.count(name)}. Rename the others."
+            )
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else " Mend data.timestamp or data.target in params.yaml."
@@ -185,7 +198,9 @@ def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
         parsed = column
     else:
         column = column.astype("string")
-        parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=_have_offsets(column))
+        parsed = pd.to_datetime(
+            column, format=pattern, errors="coerce", utc=_have_offsets(column, params.timestamp_format)
+        )
     _require_each(parsed.notna(), column, f"timestamps ({pattern})", "Mend the row, or give data.timestamp_format.")
     index = pd.DatetimeIndex(parsed)
     if index.tz is None:  # a change of clocks skips some wall-clock times and repeats others
@@ -200,8 +215,10 @@ def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
         ) from error
 
 
-def _have_offsets(column: pd.Series) -> bool:
+def _have_offsets(column: pd.Series, timestamp_format: str | None) -> bool:
     """Whether timestamps carry a UTC offset: all of them, or none."""
+    if timestamp_format:
+        return "%z" in timestamp_format
     have = column.str.contains(OFFSET, na=False).to_numpy(dtype=bool)
     if have.any():
         rule = "a UTC offset in every timestamp or in none"
@@ -268,6 +285,9 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | N
         steps = max(0, -((start - last) // step)) + 1
     else:
         start = offset.rollforward(first)
+        if anchor is not None:
+            start = start.normalize() + (anchor - anchor.normalize())
+            start += offset * (start < first)
         steps = len(pd.date_range(start, last, freq=offset)) + 1
     if steps > MOST_STEPS_PER_ROW * len(timestamps):
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -61,7 +62,10 @@ def _end(name: str, border: float | int | str | None, start: int, timestamps: pd
         return len(timestamps)
     if isinstance(border, str):
         try:
-            return int(timestamps.searchsorted(pd.Timestamp(border), side="right"))
+            last = datetime.fromisoformat(border)
+            if len(border) == len("2001-12-31"):
+                last += timedelta(days=1, microseconds=-1)  # the day is in the split
+            return int(timestamps.searchsorted(pd.Timestamp(last), side="right"))
         except (ValueError, TypeError) as error:
             raise ParamsError(
                 f"`split.{name}` must be a share, a number of rows or a date without offset. Received: {border!r:.40}."
@@ -163,7 +167,8 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
         needed = source.horizon + (source.lookback if name == "train" else 0)
         raise InsufficientDataError(
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
-            f"{needed} steps or more. Received: {end - start} steps, {len(origins)} windows, all dropped for gaps. "
+            f"{needed} steps or more. Received: {end - start} steps, {len(origins)} windows"
+            f"{' and all dropped for gaps' if len(origins) else ''}. "
             "Give more data, or shorten windows.horizon or windows.lookback."
         )
     return WindowIndex(row_of[usable], origin_of[usable], int((~usable).sum()))

@@ -60,7 +60,7 @@ def in_other_order(tree):
 
 @pytest.mark.parametrize("suffix", [".json", ".pkl"])
 @given(tree=trees)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_trees_come_back_and_equal_ones_give_equal_bytes(folder, suffix, tree):
     one, other = folder / f"one{suffix}", folder / f"other{suffix}"
 
@@ -223,14 +223,25 @@ def test_no_opcode_reaches_outside_of_a_pickle(tmp_path, monkeypatch, content):
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_tiny_pickle_cannot_claim_gigabytes(tmp_path):
-    # LONG_BINPUT grows the memo of CPython's unpickler to twice any index it names: 512 MiB here.
+GREEDY = {
+    # CPython's compiled unpickler grows its memo to twice any index named.
+    "LONG_BINPUT": b"\x80\x02}r" + (2**25).to_bytes(4, "little") + b".",
+    # The size of what follows, which is nothing.
+    "BYTEARRAY8": b"\x80\x05\x96" + (2**29).to_bytes(8, "little") + b".",
+    "BINBYTES8": b"\x80\x04\x8e" + (2**29).to_bytes(8, "little") + b".",
+    "FRAME": b"\x80\x04\x95" + (2**29).to_bytes(8, "little") + b"}.",
+}
+
+
+@pytest.mark.parametrize("content", GREEDY.values(), ids=GREEDY)
+def test_a_tiny_pickle_cannot_claim_gigabytes(tmp_path, content):
     path = tmp_path / "hostile.pkl"
-    path.write_bytes(b"\x80\x02}r" + (2**25).to_bytes(4, "little") + b".")
+    path.write_bytes(content)  # each asks for 512 MiB
+    # Not getrusage, whose peak a process inherits from the one that started it.
     program = (
-        "import resource, sys; from pathlib import Path\n"
+        "import re, sys; from pathlib import Path\n"
         "from spline_lstm.errors import ArtifactError; from spline_lstm.files import read_pickle\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])\n"
         "before = peak()\n"
         "try: read_pickle(Path(sys.argv[1]))\n"
         "except ArtifactError: pass\n"
@@ -306,7 +317,7 @@ def test_each_single_damaged_byte_is_refused_or_leaves_a_dict(tmp_path, suffix):
     content = path.read_bytes()
     failures = {}
     for position, byte in enumerate(content):
-        for flipped in (0x01, 0x08, 0x20, 0xFF):
+        for flipped in (0x01, 0x20, 0xFF):
             path.write_bytes(content[:position] + bytes([byte ^ flipped]) + content[position + 1 :])
             try:
                 assert_refused_or_a_dict(path)
@@ -318,7 +329,7 @@ def test_each_single_damaged_byte_is_refused_or_leaves_a_dict(tmp_path, suffix):
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("suffix", READERS)
 @given(replaced=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=4), cut=st.integers(0, 2000))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_damaged_and_truncated_bytes_are_refused_or_leave_a_dict(folder, suffix, replaced, cut):
     path = folder / f"damaged{suffix}"
     WRITERS[suffix](path, CONTENT[suffix])

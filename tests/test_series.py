@@ -350,3 +350,37 @@ def test_parquet_timestamps_as_target_are_refused(folder):
 def test_a_frequency_that_is_no_forward_step_is_refused(folder, frequency):
     with pytest.raises(ParamsError, match=r"data\.frequency"):
         read_text(folder, "time,load\n" + GOOD, frequency=frequency)
+
+
+def test_gaps_and_jitter_do_not_stretch_an_inferred_step():
+    rng = np.random.default_rng(0)
+    seconds = 3600 * np.arange(400) + rng.uniform(-720, 720, 400)
+    clock = pd.DatetimeIndex(pd.Timestamp(START) + pd.to_timedelta(seconds[rng.random(400) > 0.25].round(), unit="s"))
+
+    assert infer_frequency(clock) == "h"
+
+
+def test_a_column_that_stands_twice_is_refused(folder):
+    with pytest.raises(DataError, match="one column 'load'"):
+        read_text(folder, "time,load,load\n2024-01-01,1,2\n2024-01-02,2,3\n2024-01-03,3,4\n")
+
+
+def test_numbers_are_read_to_the_last_bit(folder):
+    values = np.random.default_rng(0).normal(size=50)
+    rows = "".join(f"2024-02-{day:02},{value!r}\n" for day, value in zip(range(1, 29), values.tolist(), strict=False))
+
+    panel = read_text(folder, "time,load\n" + rows)
+
+    np.testing.assert_array_equal(panel.values[0, :, 0], values[:28])
+
+
+def test_new_data_keeps_the_time_of_day_of_a_calendar_grid(folder):
+    text = "time,load\n2024-01-06T10:00,1\n2024-01-13T10:00,2\n2024-01-20T10:00,3\n"
+    anchor = pd.Timestamp("2023-12-02")
+
+    (folder / "late.csv").write_text(text, encoding="utf-8")
+    params = DataParams(path="late.csv", timestamp="time", target="load", frequency="W-SAT")
+    panel = read_panel(folder / "late.csv", params, anchor=anchor)
+
+    assert panel.timestamps.astype(str).tolist() == ["2024-01-13", "2024-01-20", "2024-01-27"]
+    assert panel.values[0, :, 0].tolist() == [1, 2, 3]
