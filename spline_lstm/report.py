@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spline_lstm.contract import PICTURES
+from spline_lstm.windows import SPLITS
 
 CAPTIONS = {
     "forecast": "Forecast against actual on test windows that do not overlap, with prediction intervals.",
@@ -103,7 +104,7 @@ def _findings(meta: Mapping[str, Any]) -> str:
         ),
         _table(
             ["split", "windows", "dropped for gaps"],
-            [[name, counts["used"], counts["dropped"]] for name, counts in meta["windows"].items()],
+            [[name, meta["windows"][name]["used"], meta["windows"][name]["dropped"]] for name in SPLITS],
         ),
     ]
     return "\n\n".join(lines)

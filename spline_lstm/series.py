@@ -19,6 +19,7 @@ HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later 
 HEAD_SHARE = 2  # of a short series, from its older half
 LONGEST_LINE = 1 << 20
 MOST_STEPS_PER_ROW = 100
+EXACT = "round_trip"  # else a parsed number may be off by one bit
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
@@ -154,7 +155,7 @@ def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
             dtype={timestamp: str},
             encoding="utf-8-sig",
             low_memory=False,
-            float_precision="round_trip",
+            float_precision=EXACT,
         )
     return table[columns]
 
@@ -179,9 +180,7 @@ def _require_text(path: Path) -> None:
 def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
     for name in columns:
         if found.count(name) > 1:
-            raise DataError(
-                f"`{path}` must have one column {name!r}. Received: {found.count(name)}. Rename the others."
-            )
+            raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else " Mend data.timestamp or data.target in params.yaml."
@@ -198,9 +197,8 @@ def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
         parsed = column
     else:
         column = column.astype("string")
-        parsed = pd.to_datetime(
-            column, format=pattern, errors="coerce", utc=_have_offsets(column, params.timestamp_format)
-        )
+        utc = _have_offsets(column, params.timestamp_format)
+        parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
     _require_each(parsed.notna(), column, f"timestamps ({pattern})", "Mend the row, or give data.timestamp_format.")
     index = pd.DatetimeIndex(parsed)
     if index.tz is None:  # a change of clocks skips some wall-clock times and repeats others
@@ -287,7 +285,7 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | N
         start = offset.rollforward(first)
         if anchor is not None:
             start = start.normalize() + (anchor - anchor.normalize())
-            start += offset * (start < first)
+            start = start if start >= first else start + offset
         steps = len(pd.date_range(start, last, freq=offset)) + 1
     if steps > MOST_STEPS_PER_ROW * len(timestamps):
         raise DataError(
