@@ -14,7 +14,7 @@ run: $(INSTALLED)  ## run the pipeline on params.yaml
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests, with line coverage
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist worksteal
 
 lint: $(INSTALLED)  ## check style and types
 	ruff check .

@@ -17,7 +17,9 @@ import pandas as pd
 import pytest
 from conftest import Project, outcome
 
+from spline_lstm.errors import UnhealthyRunError
 from spline_lstm.files import sha256, write_json, write_pickle
+from spline_lstm.health import check_run
 from spline_lstm.metrics import mae, rmse
 
 RAN = re.compile(r"Running stage '(\w+)'")
@@ -174,12 +176,15 @@ def test_every_deleted_artifact_exits_30(finished):
             content = file.read_bytes()
             file.unlink()
 
-            done = finished.stage("check", "--run-id", "first")
-
-            assert done.returncode == 30, file
-            assert file.name in done.stderr
+            with pytest.raises(UnhealthyRunError, match=re.escape(file.name)):
+                check_run(finished.paths("first"))
             file.write_bytes(content)
-    assert finished.stage("check").returncode == 0
+    assert check_run(finished.paths("first")) == 18
+
+    finished.paths("first").report.unlink()
+    done = finished.stage("check", "--run-id", "first")
+    assert done.returncode == 30
+    assert outcome(done)["error"]["code"] == "UnhealthyRunError"
 
 
 def test_a_broken_contract_exits_22(finished):
