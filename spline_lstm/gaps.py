@@ -78,6 +78,12 @@ def fill_gaps(values: np.ndarray, season: int) -> FilledSeries:
     )
 
 
+def runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First steps of the stretches where `flags`, `(time,)`, holds, and the steps after their last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return edges[::2], edges[1::2]
+
+
 def _level_and_profile(values: np.ndarray, observed: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
     """Causal level, valid at observed steps, and seasonal effect, `(rows, time)` each.
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from spline_lstm.gaps import runs
 from spline_lstm.prepared import Prepared
 
 ACTUAL, MODEL, OTHERS = "#222222", "#d1495b", ("#00798c", "#edae49", "#66a182", "#8d96a3")
@@ -105,10 +106,9 @@ def plot_gaps(prepared: Prepared) -> bytes:
 
 
 def _longest_run(flags: np.ndarray) -> tuple[int, int]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    if not edges.size:
+    starts, ends = runs(flags)
+    if not starts.size:
         return 0, 0
-    starts, ends = edges[::2], edges[1::2]
     longest = int(np.argmax(ends - starts))
     return int(starts[longest]), int(ends[longest])
 

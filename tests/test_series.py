@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from spline_lstm.errors import DataError, InputNotFoundError, ParamsError
 from spline_lstm.params import DataParams
-from spline_lstm.series import LONGEST_LINE, following_timestamps, infer_frequency, read_panel
+from spline_lstm.series import following_timestamps, infer_frequency, read_panel
+from spline_lstm.tables import LONGEST_LINE
 
 START = pd.Timestamp("2024-01-01")
 RULES = {
