@@ -109,7 +109,7 @@ class SplineParams(Section):
     segment: Steps | None = None
     coefficients: Steps | None = None
     degree: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
-    penalty: Annotated[float, Field(ge=0)] = 0.1
+    penalty: Annotated[float, Field(ge=0)] = 0.01
 
 
 class ModelParams(Section):
@@ -119,15 +119,17 @@ class ModelParams(Section):
     units: Annotated[int, Field(gt=0, le=4096, strict=True)] | None = None
     dropout: Share = 0.2
     linear: bool = True
+    members: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=16)] | None = None
 
 
 class TrainParams(Section):
     """The fit."""
 
-    epochs: Steps = 10
-    batch_size: Steps = 32
+    epochs: Steps = 4
+    batch_size: Steps | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     patience: Steps = 3
+    augment: bool = True
 
 
 class EvaluateParams(Section):

@@ -68,14 +68,19 @@ def plot_residuals(residuals: np.ndarray) -> bytes:
 
 
 def plot_learning_curve(history: pd.DataFrame, best_epoch: int) -> bytes:
-    """Train and validation loss per epoch."""
+    """Train loss and validation error per epoch; the first is of augmented windows, so they share no axis."""
     figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(history["epoch"], history["loss"], color=OTHERS[0], marker="o", label="train")
-    axes.plot(history["epoch"], history["validation_loss"], color=MODEL, marker="o", label="validation")
-    axes.axvline(best_epoch, color=ACTUAL, lw=1, ls=":", label="best checkpoint")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _finish(axes, "Learning curve", xlabel="epoch", ylabel="Huber loss")
+    for axes, column, color, title in zip(
+        figure.subplots(1, 2),
+        ("loss", "validation_mse"),
+        (OTHERS[0], MODEL),
+        ("Train: Huber loss", "Validation: mean squared error"),
+        strict=True,
+    ):
+        axes.plot(history["epoch"], history[column], color=color, marker="o")
+        axes.axvline(best_epoch, color=ACTUAL, lw=1, ls=":", label="best checkpoint")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _finish(axes, title, xlabel="epoch")
     return _png(figure)
 
 

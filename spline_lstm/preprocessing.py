@@ -13,7 +13,7 @@ from spline_lstm.seasonality import infer_season
 from spline_lstm.series import Panel
 from spline_lstm.windows import SPLITS, WindowSource, split_series
 
-LONGEST_LOOKBACK = 720
+LONGEST_LOOKBACK = 480
 TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans at most a tenth of the train rows
 
 

@@ -19,22 +19,22 @@ IMPUTATIONS = 4  # passes that let missing targets take the model's own forecast
 
 @dataclass(frozen=True)
 class RidgeForecaster:
-    """Affine map of what a window stands out from its last value.
+    """Linear map of what a window stands out from its last value.
+
+    It has no intercept: a drift that only the train rows had is not carried on.
 
     Attributes:
         kernel: `(lookback, horizon)`.
-        bias: `(horizon,)`.
         penalty: The share of the input variance that was chosen.
     """
 
     kernel: np.ndarray
-    bias: np.ndarray
     penalty: float
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast `(windows, horizon)` from `(windows, lookback)`, both standardized."""
         level = inputs[:, -1:]
-        return (inputs - level) @ self.kernel + self.bias + level
+        return (inputs - level) @ self.kernel + level
 
 
 def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
@@ -44,30 +44,29 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     is repeated, whose fixed point solves the normal equations of the observed targets alone
     (the EM view of least squares with missing values).
     """
-    gram, cross, input_mean, output_mean = _moments(source, train, None)
+    gram, cross = _moments(source, train, None)
     values, vectors = np.linalg.eigh(gram)
     values = np.maximum(values, 0)
     unit = values.sum() / len(values) + np.finfo(float).tiny
 
-    def solve(penalty: float, cross: np.ndarray, input_mean: np.ndarray, output_mean: np.ndarray) -> RidgeForecaster:
-        shrunk = vectors @ ((vectors.T @ cross) / (values + penalty * unit)[:, None])
-        kernel = shrunk.astype(np.float32)
-        return RidgeForecaster(kernel, (output_mean - input_mean @ shrunk).astype(np.float32), float(penalty))
+    def solve(penalty: float, cross: np.ndarray) -> RidgeForecaster:
+        kernel = vectors @ ((vectors.T @ cross) / (values + penalty * unit)[:, None])
+        return RidgeForecaster(kernel.astype(np.float32), float(penalty))
 
-    candidates = [solve(penalty, cross, input_mean, output_mean) for penalty in PENALTIES]
+    candidates = [solve(penalty, cross) for penalty in PENALTIES]
     best = candidates[int(np.argmin(_squared_errors(source, validation, candidates)))]
     if any(np.isnan(outputs).any() for _, outputs in _chunks(source, train)):
         for _ in range(IMPUTATIONS):
-            best = solve(best.penalty, *_moments(source, train, best)[1:])
+            best = solve(best.penalty, _moments(source, train, best)[1])
     return best
 
 
-def typical_sizes(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster | None) -> tuple[float, float]:
-    """Root mean squares of level-free inputs, and of targets less the forecast of `ridge` (or of the level)."""
+def typical_sizes(source: WindowSource, windows: WindowIndex) -> tuple[float, float]:
+    """Root mean squares of inputs and of targets, both less the window's last value."""
     totals, counts = np.zeros(2), np.zeros(2)
     for inputs, outputs in _chunks(source, windows):
         level = inputs[:, -1:]
-        parts = inputs - level, outputs - (ridge.predict(inputs) if ridge else level)
+        parts = inputs - level, outputs - level
         totals += [np.nansum(part**2, dtype=float) for part in parts]
         counts += [np.isfinite(part).sum() for part in parts]
     sizes = np.sqrt(totals / np.maximum(counts, 1))
@@ -83,27 +82,17 @@ def _chunks(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.nda
 
 def _moments(
     source: WindowSource, windows: WindowIndex, imputer: RidgeForecaster | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Centred second moments of level-free inputs and targets, and their means; level imputes at first."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean products of level-free inputs with themselves and with targets; the level imputes at first."""
     gram = np.zeros((source.lookback, source.lookback))
     cross = np.zeros((source.lookback, source.horizon))
-    input_sum, output_sum = np.zeros(source.lookback), np.zeros(source.horizon)
     for inputs, outputs in _chunks(source, windows):
         level = inputs[:, -1:]
         expected = imputer.predict(inputs) if imputer else np.broadcast_to(level, outputs.shape)
         inputs, outputs = inputs - level, np.where(np.isnan(outputs), expected, outputs) - level
         gram += inputs.T @ inputs
         cross += inputs.T @ outputs
-        input_sum += inputs.sum(0, dtype=float)
-        output_sum += outputs.sum(0, dtype=float)
-    count = len(windows)
-    input_mean, output_mean = input_sum / count, output_sum / count
-    return (
-        gram / count - np.outer(input_mean, input_mean),
-        cross / count - np.outer(input_mean, output_mean),
-        input_mean,
-        output_mean,
-    )
+    return gram / len(windows), cross / len(windows)
 
 
 def _squared_errors(source: WindowSource, windows: WindowIndex, candidates: list[RidgeForecaster]) -> np.ndarray:

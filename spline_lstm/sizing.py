@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from spline_lstm.params import ModelParams, SplineParams
+from spline_lstm.params import ModelParams, SplineParams, TrainParams
 
 LONGEST_SEGMENT = 48
 SEGMENTS = 7
 NARROWEST, WIDEST = 16, 128
+BATCH = 32  # windows of one row
+MOST_ROWS_IN_BATCH = 8
 
 
 def model_settings(
@@ -32,6 +34,7 @@ def model_settings(
         "lookback": lookback,
         "horizon": horizon,
         "rows": rows,
+        "members": [min(steps, lookback) for steps in model.members or (lookback,)],
         "segment": segment,
         "coefficients": coefficients,
         "degree": spline.degree,
@@ -41,3 +44,8 @@ def model_settings(
         "dropout": model.dropout,
         "linear": model.linear,
     }
+
+
+def batch_size(train: TrainParams, rows: int) -> int:
+    """Windows per batch: as given, else 32 of each of the rows, of 8 rows at most."""
+    return train.batch_size or BATCH * min(rows, MOST_ROWS_IN_BATCH)

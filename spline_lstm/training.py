@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import keras
@@ -22,17 +23,24 @@ PREDICT_BATCH = 512
 AVERAGE_MEMORY = 0.995  # of the moving average of the weights
 CLIP_NORM = 1.0
 PROGRESS_SECONDS = 1.0
-HUBER_DELTA = 1.0  # in units of the model's output scale
+HUBER_DELTA = 0.5  # in units of the model's output scale
+MIXED = 0.5  # standard deviation of the share of another window that is added to one
+FEWEST_BATCHES, MOST_BATCHES = 100, 1000  # of an epoch
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the history; losses are mean Huber losses in units of the model's `output_scale`."""
+    """One row of the history.
+
+    Attributes:
+        epoch: From 1.
+        loss: Mean Huber loss of train windows, in units of the model's `output_scale`.
+        validation_mse: Of the averaged weights without the linear part, standardized.
+    """
 
     epoch: int
     loss: float
-    validation_loss: float
-    learning_rate: float
+    validation_mse: float
 
 
 @dataclass(frozen=True)
@@ -58,25 +66,27 @@ def fit(
     train: WindowIndex,
     validation: WindowIndex,
     params: TrainParams,
+    batch_size: int,
     seed: int,
 ) -> FitResult:
-    """Train `model` in place.
+    """Train the members of `model` in place.
 
-    Each epoch visits all train windows in a new order, in batches of one shape. Validation scores
-    the moving average of the weights, which is also what the checkpoints hold.
+    The windows come in a new order at each pass, in batches of one shape. An epoch is one pass, but
+    `FEWEST_BATCHES` at least and `MOST_BATCHES` at most. Validation scores the moving average of the
+    weights, which is also what the checkpoints hold.
 
     Returns:
         The averaged weights of the best and of the last epoch.
     """
-    order = np.random.default_rng(seed)
-    batch_size = min(params.batch_size, len(train))
-    steps = len(train) // batch_size
-    schedule = _schedule(params, steps)
-    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=CLIP_NORM)
+    random = np.random.default_rng(seed)
+    batch_size = min(batch_size, len(train))
+    steps = min(max(len(train) // batch_size, FEWEST_BATCHES), MOST_BATCHES)
+    optimizer = keras.optimizers.Adam(_schedule(params.learning_rate, steps), global_clipnorm=CLIP_NORM)
     optimizer.build(model.trainable_variables)
     averages = [tf.Variable(weight) for weight in model.trainable_variables]
     step = _compiled_step(model, optimizer, averages)
-    loss_of = _compiled_loss(model)
+    error_of = _compiled_error(model)
+    batches = _train_batches(source, train, batch_size, random, params.augment)
 
     history: list[Epoch] = []
     best: tuple[float, int, list[np.ndarray]] | None = None
@@ -84,23 +94,23 @@ def fit(
     for epoch in range(1, params.epochs + 1):
         bar.set_description(f"epoch {epoch}/{params.epochs}", refresh=False)
         total = 0.0
-        for batch in _batches(source, train, order.permutation(len(train)), batch_size):
+        for batch in islice(batches, steps):
             total += float(step(*batch))
             bar.update()
         trained = [weight.numpy() for weight in model.trainable_variables]
         _assign(model, [average.numpy() for average in averages])
-        validation_loss = _mean_loss(loss_of, source, validation)
+        validation_mse = _mean_error(error_of, source, validation)
         averaged = model.get_weights()
-        history.append(Epoch(epoch, total / steps, validation_loss, float(schedule(epoch * steps))))
-        if best is None or validation_loss < best[0]:
-            best = validation_loss, epoch, averaged
-        bar.set_postfix(loss=f"{total / steps:.4f}", validation=f"{validation_loss:.4f}")
+        history.append(Epoch(epoch, total / steps, validation_mse))
+        if best is None or validation_mse < best[0]:
+            best = validation_mse, epoch, averaged
+        bar.set_postfix(loss=f"{total / steps:.4f}", validation=f"{validation_mse:.4f}")
         if epoch - best[1] >= params.patience:
             break
         _assign(model, trained)
     bar.close()
     assert best is not None
-    log.info("best epoch %d of %d, validation loss %.4f", best[1], len(history), best[0])
+    log.info("best epoch %d of %d, validation MSE %.4f", best[1], len(history), best[0])
     model.set_weights(best[2])
     return FitResult(best[2], averaged, best[1], tuple(history))
 
@@ -127,15 +137,75 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
     return forecasts
 
 
-def _schedule(params: TrainParams, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Half an epoch of linear warm-up, then a cosine down to zero."""
-    warmup = max(1, steps // 2)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=max(1, params.epochs * steps - warmup),
-        warmup_target=params.learning_rate,
-        warmup_steps=warmup,
+def mix(model: SplineForecaster, source: WindowSource, validation: WindowIndex) -> float:
+    """Set the members' share in the forecast to what validation windows ask for.
+
+    The share is the least-squares solution of targets on linear forecast and members, clipped to
+    0 and 1: members that help nowhere leave the linear forecast alone.
+
+    Returns:
+        The validation MSE of the mixed forecast, standardized; NaN if no target was observed.
+    """
+    targets = source.outputs(validation.rows, validation.origins)
+    forecasts = {}
+    for share in (0.0, 1.0) if model.linear else (1.0,):
+        model.share = share
+        forecasts[share] = predict(model, source, validation.rows, validation.origins)
+    if model.linear:
+        model.share = optimal_share(targets, forecasts[0.0], forecasts[1.0])
+        forecasts[1.0] = forecasts[0.0] + model.share * (forecasts[1.0] - forecasts[0.0])
+    observed = np.isfinite(targets)
+    return float(np.mean((targets - forecasts[1.0])[observed] ** 2, dtype=float)) if observed.any() else float("nan")
+
+
+def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) -> float:
+    """The share `w` from 0 to 1 with the least squared error of `linear + w * (members - linear)`.
+
+    Args:
+        targets: NaN where nothing was observed; all three of one shape.
+        linear: Forecasts.
+        members: Forecasts.
+    """
+    observed = np.isfinite(targets)
+    difference = (members - linear)[observed].astype(float)
+    left = (targets - linear)[observed].astype(float)
+    norm = difference @ difference
+    return float(np.clip(difference @ left / norm, 0, 1)) if norm > 0 else 0.0
+
+
+def augment(
+    values: np.ndarray, missing: np.ndarray, targets: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn windows upside down at random, and add some of another window of the batch to each.
+
+    Sums and mirror images of series are series, too: a linear forecaster treats them alike, and
+    the members learn to where the data does not speak against it.
+
+    Args:
+        values: `(windows, lookback)`; their last values are taken out of them and of the targets.
+        missing: `(windows, lookback)`, 1 where a value was filled.
+        targets: `(windows, horizon)`, NaN where nothing was observed.
+        random: Decides.
+
+    Returns:
+        The same, level-free; what is missing in either of two windows is missing in their sum.
+    """
+    count = len(values)
+    level = values[:, -1:]
+    sign = random.choice(np.array([-1, 1], np.float32), (count, 1))
+    amount = MIXED * random.standard_normal((count, 1), np.float32)
+    other = random.permutation(count)
+    values, targets = values - level, targets - level
+    return (
+        sign * values + amount * values[other],
+        np.maximum(missing, missing[other]),
+        sign * targets + amount * targets[other],
     )
+
+
+def _schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Half an epoch of linear warm-up, then constant: the averaged weights need no decay."""
+    return keras.optimizers.schedules.PolynomialDecay(0.0, max(1, steps // 2), learning_rate)
 
 
 def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
@@ -150,45 +220,72 @@ def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
 def _compiled_step(
     model: SplineForecaster, optimizer: keras.optimizers.Optimizer, averages: list[tf.Variable]
 ) -> Callable[..., tf.Tensor]:
+    """Each member has a loss of its own: members that learned together would share their mistakes."""
+
     @tf.function(jit_compile=True)
     def step(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        level = values[:, -1:]
         with tf.GradientTape() as tape:
-            loss = _huber(targets, model(values, missing, rows, training=True), model.output_scale)
+            forecasts = model.member_forecasts(values - level, missing, rows, training=True)
+            loss = sum(_huber(targets - level, forecast, model.output_scale) for forecast in forecasts)
         optimizer.apply(tape.gradient(loss, model.trainable_variables))
         count = tf.cast(optimizer.iterations, tf.float32)
         memory = tf.minimum(AVERAGE_MEMORY, (1 + count) / (10 + count))  # young averages forget their start
         for average, weight in zip(averages, model.trainable_variables, strict=True):
             average.assign(memory * average + (1 - memory) * weight)
-        return loss
+        return loss / len(forecasts)
 
     return step
 
 
-def _compiled_loss(model: SplineForecaster) -> Callable[..., tf.Tensor]:
+def _compiled_error(model: SplineForecaster) -> Callable[..., tf.Tensor]:
+    """Sum of squared errors of the members' mean over observed targets, and their number."""
+
     @tf.function(jit_compile=True)
-    def loss(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        return _huber(targets, model(values, missing, rows, training=False), model.output_scale)
+    def error(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        level = values[:, -1:]
+        forecasts = model.member_forecasts(values - level, missing, rows)
+        observed = tf.math.is_finite(targets)
+        errors = tf.where(observed, targets - level - sum(forecasts) / len(forecasts), 0.0)
+        return tf.reduce_sum(errors**2), tf.reduce_sum(tf.cast(observed, tf.float32))
 
-    return loss
+    return error
 
 
-def _mean_loss(loss_of: Callable[..., tf.Tensor], source: WindowSource, windows: WindowIndex) -> float:
-    """Mean over whole batches; a last, partial batch wraps around to the first windows."""
+def _mean_error(error_of: Callable[..., tf.Tensor], source: WindowSource, windows: WindowIndex) -> float:
+    """Mean squared error; a last, partial batch is filled with repeated windows whose targets are hidden."""
     size = min(PREDICT_BATCH, len(windows))
-    wrapped = np.resize(np.arange(len(windows)), -(-len(windows) // size) * size)
-    return float(np.mean([float(loss_of(*batch)) for batch in _batches(source, windows, wrapped, size)]))
+    total, count = 0.0, 0.0
+    for start in range(0, len(windows), size):
+        chosen = np.arange(start, start + size)
+        values, missing, rows, targets = _gather(source, windows, np.minimum(chosen, len(windows) - 1))
+        targets[chosen >= len(windows)] = np.nan
+        squares, observed = error_of(values, missing, rows, targets)
+        total, count = total + float(squares), count + float(observed)
+    return total / max(count, 1.0)
 
 
-def _batches(source: WindowSource, windows: WindowIndex, order: np.ndarray, size: int) -> Iterator[tuple[Any, ...]]:
-    for start in range(0, len(order) - size + 1, size):
-        chosen = order[start : start + size]
-        rows, origins = windows.rows[chosen], windows.origins[chosen]
-        yield (
-            source.inputs(rows, origins),
-            source.missing(rows, origins),
-            rows.astype(np.int32),
-            source.outputs(rows, origins),
-        )
+def _train_batches(
+    source: WindowSource, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Batches without end: pass after pass over the windows, each in a new order."""
+    while True:
+        order = random.permutation(len(windows))
+        for start in range(0, len(order) - size + 1, size):
+            values, missing, rows, targets = _gather(source, windows, order[start : start + size])
+            if augmented:
+                values, missing, targets = augment(values, missing, targets, random)
+            yield values, missing, rows, targets
+
+
+def _gather(source: WindowSource, windows: WindowIndex, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+    rows, origins = windows.rows[chosen], windows.origins[chosen]
+    return (
+        source.inputs(rows, origins),
+        source.missing(rows, origins),
+        rows.astype(np.int32),
+        source.outputs(rows, origins),
+    )
 
 
 def _assign(model: SplineForecaster, values: list[np.ndarray]) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from spline_lstm.files import sha256, write_json, write_text
 from spline_lstm.prepared import load_prepared
 from spline_lstm.ridge import fit_ridge, typical_sizes
-from spline_lstm.sizing import model_settings
+from spline_lstm.sizing import batch_size, model_settings
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
 log = logging.getLogger(__name__)
@@ -26,27 +26,31 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     source, windows = prepared.source, prepared.windows("train")
     validation = prepared.windows("validation")
     ridge = fit_ridge(source, windows, validation) if params.model.linear else None
-    input_scale, output_scale = typical_sizes(source, windows, ridge)
+    input_scale, output_scale = typical_sizes(source, windows)
 
     import_tensorflow()
     from spline_lstm.models import SplineForecaster
     from spline_lstm.models.checkpoints import parameter_count, save_checkpoint
-    from spline_lstm.training import fit, seed_everything
+    from spline_lstm.training import fit, mix, seed_everything
 
     seed_everything(params.seed)
-    settings = model_settings(
-        params.spline, params.model, source.lookback, source.horizon, len(prepared.names), len(windows)
-    )
+    rows = len(prepared.names)
+    settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(windows))
     settings |= {"input_scale": input_scale, "output_scale": output_scale}
     model = SplineForecaster(**settings)
     if ridge:
-        model.set_linear(ridge.kernel, ridge.bias)
+        model.set_linear(ridge.kernel)
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
-    result = fit(model, source, windows, validation, params.train, params.seed)
+    size = batch_size(params.train, rows)
+    result = fit(model, source, windows, validation, params.train, size, params.seed)
 
-    save_checkpoint(model, paths.best_checkpoint)
     model.set_weights(result.last)
+    mix(model, source, validation)
     save_checkpoint(model, paths.last_checkpoint)
+    model.set_weights(result.best)
+    validation_mse = mix(model, source, validation)
+    save_checkpoint(model, paths.best_checkpoint)
+    log.info("share of the recurrence %.2f, validation MSE %.4f", model.share, validation_mse)
     buffer = io.StringIO()
     pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
     for file in (paths.history, SHARED.history):
@@ -56,7 +60,9 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
         paths.training,
         {
             "run_id": params.run_id,
-            "model": settings,
+            "model": {**settings, "share": model.share},
+            "batch_size": size,
+            "validation_mse": validation_mse,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,
             "epochs": len(result.history),

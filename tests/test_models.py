@@ -14,14 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.errors import ArtifactError, ShapeError
-from spline_lstm.models import SplineForecaster, SplineSegments, SplineSynthesis
+from spline_lstm.models import SplineForecaster, SplineSegments
 from spline_lstm.models.checkpoints import load_checkpoint, save_checkpoint
+from spline_lstm.models.forecaster import Dropout
 from spline_lstm.splines import bspline_basis, penalized_operator
 
 SETTINGS = {
     "lookback": 12,
     "horizon": 5,
     "rows": 2,
+    "members": [12],
     "segment": 4,
     "coefficients": 3,
     "degree": 2,
@@ -43,13 +45,10 @@ def windows(model, count=3, seed=0):
     return values, missing, rng.integers(0, model.settings["rows"], count).astype("int32")
 
 
-@pytest.mark.parametrize(
-    ("layer", "shape"),
-    [(SplineSegments(4, 3, 2, 0.5, name="a"), (2, 10, 2)), (SplineSynthesis(4, 3, 2, name="b"), (2, 5, 3))],
-)
-def test_a_layer_survives_its_config(layer, shape):
-    inputs = np.random.default_rng(0).normal(size=shape).astype("float32")
-    again = type(layer).from_config(layer.get_config())
+def test_segments_survive_their_config():
+    layer = SplineSegments(4, 3, 2, 0.5, name="segments")
+    inputs = np.random.default_rng(0).normal(size=(2, 10, 2)).astype("float32")
+    again = SplineSegments.from_config(layer.get_config())
 
     np.testing.assert_array_equal(layer(inputs), again(inputs))
     assert again.get_config() == layer.get_config()
@@ -80,6 +79,7 @@ class TestEveryCell:
             cell,
             lookback=lookback,
             horizon=horizon,
+            members=[lookback, -(-lookback // 2)],
             segment=segment,
             coefficients=coefficients,
             rows=rows,
@@ -99,19 +99,38 @@ class TestEveryCell:
 
         np.testing.assert_allclose(shifted, model(values, missing, rows).numpy() + 7, atol=1e-4)
 
-    def test_the_start_is_the_linear_forecast(self, cell):
+    def test_the_forecast_lies_between_the_linear_one_and_the_mean_of_the_members(self, cell):
         rng = np.random.default_rng(2)
-        kernel, bias = rng.normal(size=(12, 5)).astype("float32"), rng.normal(size=5).astype("float32")
-        model = build(cell)
-        model.set_linear(kernel, bias)
+        kernel = rng.normal(size=(12, 5)).astype("float32")
+        model = build(cell, members=[12, 7], share=0.25, output_scale=3.0, input_scale=2.0)
+        model.set_linear(kernel)
         values, missing, rows = windows(model)
 
         level = values[:, -1:]
-        expected = (values - level) @ kernel + bias + level
-        np.testing.assert_allclose(model(values, missing, rows).numpy(), expected, atol=1e-5)
+        linear = (values - level) @ kernel
+        members = np.mean([forecast.numpy() for forecast in model.member_forecasts(values - level, missing, rows)], axis=0)
+        expected = 0.75 * linear + 0.25 * members + level
+        np.testing.assert_allclose(model(values, missing, rows).numpy(), expected, atol=1e-4)
+
+    def test_without_a_share_the_forecast_is_linear(self, cell):
+        kernel = np.random.default_rng(2).normal(size=(12, 5)).astype("float32")
+        model = build(cell, share=0.0)
+        model.set_linear(kernel)
+        values, missing, rows = windows(model)
+
+        level = values[:, -1:]
+        np.testing.assert_allclose(model(values, missing, rows), (values - level) @ kernel + level, atol=1e-5)
+
+    def test_a_member_sees_no_more_than_its_own_lookback(self, cell):
+        model = build(cell, members=[5], linear=False)
+        values, missing, rows = windows(model)
+        changed = values.copy()
+        changed[:, :7] += 3
+
+        np.testing.assert_array_equal(model(changed, missing, rows), model(values, missing, rows))
 
     def test_every_trained_weight_gets_a_gradient(self, cell):
-        model = build(cell, linear=False, dropout=0.0)
+        model = build(cell, members=[12, 7], linear=False, dropout=0.0)
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(model(*windows(model, 20), training=True) ** 2)
 
@@ -153,6 +172,19 @@ class TestEveryCell:
         assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.6])
+def test_dropout_keeps_the_mean_and_drops_the_share(rate):
+    layer = Dropout(rate, seed=1)
+    ones = np.ones((200, 300), "float32")
+
+    dropped, again = (tf.convert_to_tensor(layer(ones, training=True)).numpy() for _ in range(2))
+
+    assert np.mean(dropped == 0) == pytest.approx(rate, abs=0.01)
+    np.testing.assert_allclose(dropped[dropped != 0], 1 / (1 - rate), rtol=1e-6)
+    assert rate == 0 or (dropped != again).any()
+    np.testing.assert_array_equal(layer(ones, training=False), ones)
+
+
 def test_windows_of_another_shape_are_refused():
     with pytest.raises(ShapeError, match="lookback"):
         build().require_fit(13, 5, 2)
@@ -177,6 +209,9 @@ def rewritten(path, change):
     [
         lambda config: config["config"].update(units=10**11),
         lambda config: config["config"].update(lookback=-1),
+        lambda config: config["config"].update(members=[12] * 1000),
+        lambda config: config["config"].update(members=[]),
+        lambda config: config["config"].update(share=2.0),
         lambda config: config["config"].update(cell="os.system"),
         lambda config: config["config"].update(extra=1),
         lambda config: config.update(registered_name="builtins>exec"),

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.params import ModelParams, SplineParams
-from spline_lstm.sizing import NARROWEST, WIDEST, model_settings
+from spline_lstm.params import ModelParams, SplineParams, TrainParams
+from spline_lstm.sizing import BATCH, MOST_ROWS_IN_BATCH, NARROWEST, WIDEST, batch_size, model_settings
 
 lengths = st.integers(1, 2000)
 optional = st.none() | st.integers(1, 2000)
@@ -46,12 +46,13 @@ def test_the_width_stays_in_its_range_at_the_extremes(windows):
 
 def test_what_params_give_is_passed_on():
     spline = SplineParams(segment=12, coefficients=6, degree=2, penalty=0.5)
-    model = ModelParams(cell="gru", units=24, dropout=0.1, linear=False)
+    model = ModelParams(cell="gru", units=24, dropout=0.1, linear=False, members=[24, 96])
 
     assert sizes(spline, model, lookback=48, horizon=5, rows=3) == {
         "lookback": 48,
         "horizon": 5,
         "rows": 3,
+        "members": [24, 48],
         "segment": 12,
         "coefficients": 6,
         "degree": 2,
@@ -61,3 +62,8 @@ def test_what_params_give_is_passed_on():
         "dropout": 0.1,
         "linear": False,
     }
+
+
+def test_a_batch_holds_windows_of_every_row_up_to_a_limit():
+    assert [batch_size(TrainParams(), rows) for rows in (1, 7, 5000)] == [BATCH, 7 * BATCH, MOST_ROWS_IN_BATCH * BATCH]
+    assert batch_size(TrainParams(batch_size=5), 7) == 5

@@ -1,5 +1,5 @@
 """Keras layers and models. Import this package before `keras.saving.load_model` on a checkpoint."""
 
-from spline_lstm.models.forecaster import SplineForecaster, SplineSegments, SplineSynthesis
+from spline_lstm.models.forecaster import SplineForecaster, SplineSegments
 
-__all__ = ["SplineForecaster", "SplineSegments", "SplineSynthesis"]
+__all__ = ["SplineForecaster", "SplineSegments"]

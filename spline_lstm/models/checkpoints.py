@@ -32,6 +32,7 @@ class ForecasterSettings(pydantic.BaseModel):
     lookback: Size
     horizon: Size
     rows: Size
+    members: Annotated[list[Size], Field(min_length=1, max_length=16)]
     segment: Size
     coefficients: Annotated[int, Field(gt=0, le=4096, strict=True)]
     degree: Annotated[int, Field(ge=0, le=5, strict=True)]
@@ -40,6 +41,7 @@ class ForecasterSettings(pydantic.BaseModel):
     units: Annotated[int, Field(gt=0, le=4096, strict=True)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     linear: bool
+    share: Annotated[float, Field(ge=0, le=1)]
     input_scale: Scale
     output_scale: Scale
 
