@@ -21,7 +21,7 @@ from spline_lstm.contract import RunPaths
 
 ROOT = Path(__file__).parent.parent
 RUN_ID = "bench"
-STAGES = ("preprocess", "train", "evaluate")
+STAGES = ("stages.preprocess", "stages.train", "stages.evaluate")
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,29 @@ class Run:
     Attributes:
         name: Of its folder.
         params: Values that differ from the project's params.yaml, as `section.key`.
-        prelude: Python that runs before a stage, for what no param can change.
+        prelude: Python that runs before a module, for what no param can change.
+        modules: What to run, one after the other, each by its `main`.
     """
 
     name: str
     params: Mapping[str, Any] = field(default_factory=dict)
     prelude: str = ""
+    modules: tuple[str, ...] = STAGES
+
+
+def read_scores(paths: RunPaths) -> dict[str, Any]:
+    """Scores of model and baselines, and what validation chose."""
+    metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
+    training = json.loads(paths.training.read_text(encoding="utf-8"))
+    tables = {"model": metrics["metrics"], **metrics["baselines"]}
+    return {
+        "scores": {name: {key: table[key] for key in ("mse", "mae", "rmse")} for name, table in tables.items()},
+        "validation": training["validation"],
+        "share": training["model"]["share"],
+        "best_epoch": training["best_epoch"],
+        "parameters": training["parameters"],
+        "settings": json.loads(paths.meta.read_text(encoding="utf-8"))["settings"],
+    }
 
 
 def run_all(runs: Sequence[Run], folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> dict[str, Any]:
@@ -54,17 +71,17 @@ def run_all(runs: Sequence[Run], folder: Path, read: Callable[[RunPaths], Any], 
 
 
 def _run(run: Run, folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> Any:
-    asked = {"params": dict(run.params), "prelude": run.prelude}
+    asked = json.loads(json.dumps({"params": run.params, "prelude": run.prelude, "modules": run.modules}))
     done = folder / "result.json"
     if done.exists() and (earlier := json.loads(done.read_text(encoding="utf-8")))["asked"] == asked:
         return earlier["result"]
     folder.mkdir(parents=True, exist_ok=True)
     _write_params(folder / "params.yaml", run.params)
-    seconds = {stage: _run_stage(stage, folder, run.prelude, jobs) for stage in STAGES}
+    seconds = {module: _run_module(module, folder, run.prelude, jobs) for module in run.modules}
     paths = RunPaths(folder / "artifacts", RUN_ID)
     result = {**read(paths), "seconds": seconds}
     for file in (paths.predictions, paths.processed):
-        file.unlink()  # hundreds of megabytes over all runs
+        file.unlink(missing_ok=True)  # hundreds of megabytes over all runs
     done.write_text(json.dumps({"asked": asked, "result": result}), encoding="utf-8")
     return result
 
@@ -80,21 +97,21 @@ def _write_params(file: Path, values: Mapping[str, Any]) -> None:
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def _run_stage(stage: str, folder: Path, prelude: str, jobs: int) -> float:
-    code = f"import sys\n{prelude}\nfrom stages import {stage}\nsys.exit({stage}.main([]))"
+def _run_module(module: str, folder: Path, prelude: str, jobs: int) -> float:
+    code = f"import sys\n{prelude}\nimport {module} as module\nsys.exit(module.main([]))"
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-    }
+    limits = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **limits},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    (folder / f"{stage}.log").write_text(done.stderr, encoding="utf-8")
+    log = folder / f"{module}.log"
+    log.write_text(done.stderr, encoding="utf-8")
     if done.returncode:
-        raise RuntimeError(f"{stage} must succeed in {folder}. Received: exit code {done.returncode}. See {stage}.log.")
+        raise RuntimeError(f"{module} must succeed in {folder}. Received: exit code {done.returncode}. See {log}.")
     return time.perf_counter() - start

@@ -115,11 +115,12 @@ def _step_scores(
     forecasts: Forecasts, baselines: Mapping[str, np.ndarray], observed: np.ndarray, step: int
 ) -> dict[str, float]:
     chosen = observed[:, step]
-    truth = forecasts.y_true[chosen, step]
+    truth, forecast = forecasts.y_true[chosen, step], forecasts.y_pred[chosen, step]
+    half_width = forecasts.half_widths[forecasts.rows[chosen], step]
     scores = {
-        "mae": metrics.mae(truth, forecasts.y_pred[chosen, step]),
-        "rmse": metrics.rmse(truth, forecasts.y_pred[chosen, step]),
-        "coverage": metrics.coverage(truth, forecasts.lower[chosen, step], forecasts.upper[chosen, step]),
+        "mae": metrics.mae(truth, forecast),
+        "rmse": metrics.rmse(truth, forecast),
+        "coverage": metrics.coverage(truth, forecast - half_width, forecast + half_width),
     }
     for name, prediction in baselines.items():
         scores[f"{name}_rmse"] = metrics.rmse(truth, prediction[chosen, step])

@@ -125,11 +125,11 @@ class ModelParams(Section):
 class TrainParams(Section):
     """The fit."""
 
-    epochs: Steps = 4
+    epochs: Steps = 40
     batch_size: Steps | None = None
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    patience: Steps = 3
-    augment: bool = True
+    patience: Steps = 2
+    augment: bool | None = None
 
 
 class EvaluateParams(Section):

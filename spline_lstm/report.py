@@ -111,7 +111,7 @@ def _findings(meta: Mapping[str, Any]) -> str:
 
 
 def _settings(meta: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    chosen = {**meta["settings"], **training["model"]}
+    chosen = {**meta["settings"], **training["model"], **training["train"]}
     rows = [[key, f"{value:.4g}" if isinstance(value, float) else value] for key, value in chosen.items()]
     rows += [["weights", training["parameters"]], ["best epoch", f"{training['best_epoch']} of {training['epochs']}"]]
     return _table(["setting", "value"], rows)

@@ -46,6 +46,15 @@ def model_settings(
     }
 
 
-def batch_size(train: TrainParams, rows: int) -> int:
-    """Windows per batch: as given, else 32 of each of the rows, of 8 rows at most."""
-    return train.batch_size or BATCH * min(rows, MOST_ROWS_IN_BATCH)
+def train_settings(train: TrainParams, rows: int) -> TrainParams:
+    """What `train` leaves open.
+
+    A batch holds 32 windows of each row, of 8 rows at most. Windows are augmented where there are several
+    rows: one series has its own direction and shape, of which a mirror image knows nothing.
+    """
+    return train.model_copy(
+        update={
+            "batch_size": train.batch_size or BATCH * min(rows, MOST_ROWS_IN_BATCH),
+            "augment": rows > 1 if train.augment is None else train.augment,
+        }
+    )

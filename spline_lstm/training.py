@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule, PolynomialDecay
 from tqdm import tqdm
 
 from spline_lstm.models import SplineForecaster
@@ -66,7 +66,6 @@ def fit(
     train: WindowIndex,
     validation: WindowIndex,
     params: TrainParams,
-    batch_size: int,
     seed: int,
 ) -> FitResult:
     """Train the members of `model` in place.
@@ -75,18 +74,24 @@ def fit(
     `FEWEST_BATCHES` at least and `MOST_BATCHES` at most. Validation scores the moving average of the
     weights, which is also what the checkpoints hold.
 
+    Args:
+        model: Its members are trained; its linear part is not.
+        source: Where windows are cut from.
+        train: Windows to learn from.
+        validation: Windows that choose the best epoch.
+        params: As resolved by `sizing.train_settings`.
+        seed: Of the order and the augmentation of windows.
+
     Returns:
         The averaged weights of the best and of the last epoch.
     """
-    random = np.random.default_rng(seed)
-    batch_size = min(batch_size, len(train))
-    steps = min(max(len(train) // batch_size, FEWEST_BATCHES), MOST_BATCHES)
-    optimizer = keras.optimizers.Adam(_schedule(params.learning_rate, steps), global_clipnorm=CLIP_NORM)
-    optimizer.build(model.trainable_variables)
-    averages = [tf.Variable(weight) for weight in model.trainable_variables]
-    step = _compiled_step(model, optimizer, averages)
+    assert params.batch_size is not None
+    size = min(params.batch_size, len(train))
+    steps = min(max(len(train) // size, FEWEST_BATCHES), MOST_BATCHES)
+    # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
+    step, averages = compiled_step(model, PolynomialDecay(0.0, max(1, steps // 2), params.learning_rate))
     error_of = _compiled_error(model)
-    batches = _train_batches(source, train, batch_size, random, params.augment)
+    batches = train_batches(source, train, size, np.random.default_rng(seed), bool(params.augment))
 
     history: list[Epoch] = []
     best: tuple[float, int, list[np.ndarray]] | None = None
@@ -137,25 +142,33 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
     return forecasts
 
 
-def mix(model: SplineForecaster, source: WindowSource, validation: WindowIndex) -> float:
+def mix(model: SplineForecaster, source: WindowSource, validation: WindowIndex) -> dict[str, dict[str, float]]:
     """Set the members' share in the forecast to what validation windows ask for.
 
     The share is the least-squares solution of targets on linear forecast and members, clipped to
     0 and 1: members that help nowhere leave the linear forecast alone.
 
     Returns:
-        The validation MSE of the mixed forecast, standardized; NaN if no target was observed.
+        `mse` and `mae` of the `linear`, the `members` and the `mixed` forecast on validation windows,
+        standardized.
     """
     targets = source.outputs(validation.rows, validation.origins)
     forecasts = {}
-    for share in (0.0, 1.0) if model.linear else (1.0,):
-        model.share = share
-        forecasts[share] = predict(model, source, validation.rows, validation.origins)
+    for name, share in {"linear": 0.0, "members": 1.0}.items():
+        if name == "members" or model.linear:
+            model.share = share
+            forecasts[name] = predict(model, source, validation.rows, validation.origins)
+    forecasts["mixed"] = forecasts["members"]
     if model.linear:
-        model.share = optimal_share(targets, forecasts[0.0], forecasts[1.0])
-        forecasts[1.0] = forecasts[0.0] + model.share * (forecasts[1.0] - forecasts[0.0])
+        model.share = optimal_share(targets, forecasts["linear"], forecasts["members"])
+        forecasts["mixed"] = forecasts["linear"] + model.share * (forecasts["members"] - forecasts["linear"])
+    return {name: _errors(targets, forecast) for name, forecast in forecasts.items()}
+
+
+def _errors(targets: np.ndarray, forecast: np.ndarray) -> dict[str, float]:
     observed = np.isfinite(targets)
-    return float(np.mean((targets - forecasts[1.0])[observed] ** 2, dtype=float)) if observed.any() else float("nan")
+    error = (targets - forecast)[observed].astype(float)
+    return {"mse": float(np.mean(error**2)), "mae": float(np.mean(np.abs(error)))}
 
 
 def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) -> float:
@@ -203,11 +216,6 @@ def augment(
     )
 
 
-def _schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Half an epoch of linear warm-up, then constant: the averaged weights need no decay."""
-    return keras.optimizers.schedules.PolynomialDecay(0.0, max(1, steps // 2), learning_rate)
-
-
 def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
     """Mean Huber loss of the observed targets; a missing one (NaN) has weight zero."""
     observed = tf.math.is_finite(targets)
@@ -217,10 +225,16 @@ def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
     return tf.reduce_sum(loss) / tf.maximum(tf.reduce_sum(tf.cast(observed, loss.dtype)), 1.0)
 
 
-def _compiled_step(
-    model: SplineForecaster, optimizer: keras.optimizers.Optimizer, averages: list[tf.Variable]
-) -> Callable[..., tf.Tensor]:
-    """Each member has a loss of its own: members that learned together would share their mistakes."""
+def compiled_step(
+    model: SplineForecaster, learning_rate: float | LearningRateSchedule
+) -> tuple[Callable[..., tf.Tensor], list[tf.Variable]]:
+    """A training step, from a batch to its loss, and the moving averages of the weights that it updates.
+
+    Each member has a loss of its own: members that learned together would share their mistakes.
+    """
+    optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=CLIP_NORM)
+    optimizer.build(model.trainable_variables)
+    averages = [tf.Variable(weight) for weight in model.trainable_variables]
 
     @tf.function(jit_compile=True)
     def step(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -235,7 +249,7 @@ def _compiled_step(
             average.assign(memory * average + (1 - memory) * weight)
         return loss / len(forecasts)
 
-    return step
+    return step, averages
 
 
 def _compiled_error(model: SplineForecaster) -> Callable[..., tf.Tensor]:
@@ -265,7 +279,7 @@ def _mean_error(error_of: Callable[..., tf.Tensor], source: WindowSource, window
     return total / max(count, 1.0)
 
 
-def _train_batches(
+def train_batches(
     source: WindowSource, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Batches without end: pass after pass over the windows, each in a new order."""

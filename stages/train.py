@@ -14,7 +14,7 @@ import pandas as pd
 from spline_lstm.files import sha256, write_json, write_text
 from spline_lstm.prepared import load_prepared
 from spline_lstm.ridge import fit_ridge, typical_sizes
-from spline_lstm.sizing import batch_size, model_settings
+from spline_lstm.sizing import model_settings, train_settings
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
 log = logging.getLogger(__name__)
@@ -41,16 +41,16 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     if ridge:
         model.set_linear(ridge.kernel)
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
-    size = batch_size(params.train, rows)
-    result = fit(model, source, windows, validation, params.train, size, params.seed)
+    resolved = train_settings(params.train, rows)
+    result = fit(model, source, windows, validation, resolved, params.seed)
 
     model.set_weights(result.last)
     mix(model, source, validation)
     save_checkpoint(model, paths.last_checkpoint)
     model.set_weights(result.best)
-    validation_mse = mix(model, source, validation)
+    errors = mix(model, source, validation)
     save_checkpoint(model, paths.best_checkpoint)
-    log.info("share of the recurrence %.2f, validation MSE %.4f", model.share, validation_mse)
+    log.info("share of the recurrence %.2f, validation MSE %.4f", model.share, errors["mixed"]["mse"])
     buffer = io.StringIO()
     pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
     for file in (paths.history, SHARED.history):
@@ -61,8 +61,8 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
         {
             "run_id": params.run_id,
             "model": {**settings, "share": model.share},
-            "batch_size": size,
-            "validation_mse": validation_mse,
+            "train": resolved.model_dump(mode="json"),
+            "validation": errors,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,
             "epochs": len(result.history),

@@ -108,7 +108,9 @@ class TestEveryCell:
 
         level = values[:, -1:]
         linear = (values - level) @ kernel
-        members = np.mean([forecast.numpy() for forecast in model.member_forecasts(values - level, missing, rows)], axis=0)
+        members = np.mean(
+            [forecast.numpy() for forecast in model.member_forecasts(values - level, missing, rows)], axis=0
+        )
         expected = 0.75 * linear + 0.25 * members + level
         np.testing.assert_allclose(model(values, missing, rows).numpy(), expected, atol=1e-4)
 

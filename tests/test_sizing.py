@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.params import ModelParams, SplineParams, TrainParams
-from spline_lstm.sizing import BATCH, MOST_ROWS_IN_BATCH, NARROWEST, WIDEST, batch_size, model_settings
+from spline_lstm.sizing import BATCH, MOST_ROWS_IN_BATCH, NARROWEST, WIDEST, model_settings, train_settings
 
 lengths = st.integers(1, 2000)
 optional = st.none() | st.integers(1, 2000)
@@ -64,6 +64,15 @@ def test_what_params_give_is_passed_on():
     }
 
 
-def test_a_batch_holds_windows_of_every_row_up_to_a_limit():
-    assert [batch_size(TrainParams(), rows) for rows in (1, 7, 5000)] == [BATCH, 7 * BATCH, MOST_ROWS_IN_BATCH * BATCH]
-    assert batch_size(TrainParams(batch_size=5), 7) == 5
+@pytest.mark.parametrize(("rows", "batch_size"), [(1, BATCH), (7, 7 * BATCH), (5000, MOST_ROWS_IN_BATCH * BATCH)])
+def test_a_batch_holds_windows_of_every_row_up_to_a_limit(rows, batch_size):
+    found = train_settings(TrainParams(epochs=5), rows)
+
+    assert found == TrainParams(epochs=5, batch_size=batch_size, augment=rows > 1)
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_what_training_params_give_is_kept(augment):
+    given_ = TrainParams(batch_size=5, augment=augment)
+
+    assert train_settings(given_, 1) == train_settings(given_, 7) == given_

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from spline_lstm.gaps import fill_gaps
 from spline_lstm.models import SplineForecaster
 from spline_lstm.params import TrainParams
-from spline_lstm.training import HUBER_DELTA, PREDICT_BATCH, augment, fit, mix, optimal_share, predict, seed_everything, _huber
+from spline_lstm.training import (
+    HUBER_DELTA,
+    PREDICT_BATCH,
+    _huber,
+    augment,
+    fit,
+    mix,
+    optimal_share,
+    predict,
+    seed_everything,
+)
 from spline_lstm.windows import Splits, WindowSource, index_windows
 
 LOOKBACK, HORIZON = 12, 4
@@ -32,8 +42,8 @@ def fitted(cell="gru", seed=3, **changes):
         lookback=LOOKBACK, horizon=HORIZON, rows=1, members=[LOOKBACK], segment=4, coefficients=3, degree=2, penalty=0.1,
         cell=cell, units=8, dropout=0.1, linear=False,
     )  # fmt: skip
-    params = TrainParams(**{"epochs": 3, "patience": 3, **changes})
-    return model, source, fit(model, source, train, validation, params, 16, seed)
+    params = TrainParams(**{"epochs": 3, "batch_size": 16, "patience": 3, "augment": True, **changes})
+    return model, source, fit(model, source, train, validation, params, seed)
 
 
 @given(st.data())
@@ -157,7 +167,7 @@ def test_the_error_after_mixing_is_that_of_the_forecast_that_the_model_then_make
     model, source, _ = fitted()
     validation = index_windows(source, Splits(200, 250, 300), "validation", 6, 0.9)
 
-    found = mix(model, source, validation)
+    found = mix(model, source, validation)["mixed"]["mse"]
 
     forecast = predict(model, source, validation.rows, validation.origins)
     assert found == pytest.approx(np.nanmean((source.outputs(validation.rows, validation.origins) - forecast) ** 2))

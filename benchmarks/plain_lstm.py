@@ -1,0 +1,76 @@
+"""The LSTM of the tutorials: raw steps of all channels in, all horizons out, `Model.fit`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from benchmarks.runs import RUN_ID
+from spline_lstm.contract import RunPaths
+from spline_lstm.params import load_params
+from spline_lstm.prepared import load_prepared
+
+LOOKBACK, UNITS, BATCH = 96, 64, 32
+EPOCHS, PATIENCE = 20, 3
+RESULT = Path("plain_lstm.json")
+
+
+def plain_lstm(lookback: int, horizon: int, channels: int, units: int) -> keras.Model:
+    """`(batch, lookback, channels)` to `(batch, horizon, channels)`."""
+    model = keras.Sequential(
+        [
+            keras.Input((lookback, channels)),
+            keras.layers.LSTM(units),
+            keras.layers.Dense(horizon * channels),
+            keras.layers.Reshape((horizon, channels)),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(1e-3), loss="mse")
+    return model
+
+
+def main(_: list[str] | None = None) -> int:
+    params = load_params()
+    prepared = load_prepared(RunPaths(Path("artifacts"), RUN_ID))
+    keras.utils.set_random_seed(params.seed)
+    source = prepared.source
+
+    def cut(values: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+        return sliding_window_view(values.T, length, axis=0)[starts].swapaxes(1, 2)
+
+    def windows(split: str) -> tuple[np.ndarray, np.ndarray]:
+        origins = prepared.splits.origins(split, LOOKBACK, source.horizon)
+        known = source.filled.settled
+        return cut(known, origins - LOOKBACK + 1, LOOKBACK), cut(known, origins + 1, source.horizon)
+
+    model = plain_lstm(LOOKBACK, source.horizon, len(prepared.names), UNITS)
+    stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
+    history = model.fit(
+        *windows("train"),
+        batch_size=BATCH,
+        epochs=EPOCHS,
+        validation_data=windows("validation"),
+        validation_batch_size=256,
+        callbacks=[stop],
+        verbose=0,
+    )
+    origins = prepared.splits.origins("test", LOOKBACK, source.horizon)
+    error = model.predict(windows("test")[0], batch_size=256, verbose=0) - cut(
+        source.targets, origins + 1, source.horizon
+    )
+    scores = {
+        "mse": float(np.nanmean(error**2, dtype=float)),
+        "mae": float(np.nanmean(np.abs(error), dtype=float)),
+        "epochs": len(history.history["loss"]),
+    }
+    RESULT.write_text(json.dumps(scores), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""Time of a training step, and time from reading the data to scored test windows, beside neuralforecast.
+
+All in one run on one machine, one after the other, imports not counted. Peers live in an environment of
+their own (`make bench-peers`). Writes a section of docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks import long_horizon
+from benchmarks.page import BENCHMARKS, machine, table, write_section
+from benchmarks.plain_lstm import plain_lstm
+from benchmarks.runs import ROOT
+from spline_lstm.models import SplineForecaster
+from spline_lstm.params import Params, parse_params
+from spline_lstm.prepared import Prepared
+from spline_lstm.preprocessing import prepare
+from spline_lstm.ridge import fit_ridge, typical_sizes
+from spline_lstm.series import read_panel
+from spline_lstm.sizing import model_settings, train_settings
+from spline_lstm.training import compiled_step, fit, mix, predict, seed_everything, train_batches
+
+LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
+PEERS = {"LSTM": 100, "NHITS": 500, "DLinear": 500, "PatchTST": 200}  # training steps
+TIMED_STEPS = 30
+RIDGE = "ridge underneath, alone"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Seconds from reading the data to scores, and the scores of all test windows, z-scaled."""
+
+    seconds: float
+    mse: float
+    mae: float
+
+
+def main() -> int:
+    parser = long_horizon.parser(__doc__)
+    parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers" / "bin" / "python", help="(%(default)s)")
+    options = long_horizon.parse(parser)
+    if not options.peers.exists():
+        parser.error(
+            f"--peers must name a Python with neuralforecast. Received: {options.peers}. Run `make bench-peers`."
+        )
+    ours: dict[str, Outcome] = {}
+    for cell in ("lstm", "gru"):
+        for epochs in (1, None):
+            title = f"Spline-{cell.upper()}, {'1 epoch' if epochs else 'defaults'}"
+            print(title, file=sys.stderr)
+            ours |= _ours(_params(options, cell, epochs), title)
+    steps = {f"Spline-{cell.upper()}": _step_of_ours(_params(options, cell, None)) for cell in ("lstm", "gru")}
+    steps["plain Keras LSTM, `Model.fit`"] = _step_of_plain_lstm()
+    peers = {}
+    for name, count in PEERS.items():
+        print(f"neuralforecast {name}, {count} steps", file=sys.stderr)
+        peers[name] = _peer(options, name, count)
+    steps |= {f"neuralforecast {name}": result["step"] for name, result in peers.items()}
+
+    unit = steps["Spline-LSTM"]
+    step_rows = [[name, f"{1000 * seconds:.0f}", f"{seconds / unit:.1f}"] for name, seconds in steps.items()]
+    rows = [[name, f"{one.seconds:.1f}", f"{one.mse:.4f}", f"{one.mae:.4f}", "", ""] for name, one in ours.items()]
+    for name, result in peers.items():
+        rival = [
+            f"neuralforecast {name}, {PEERS[name]} steps",
+            *(f"{result[key]:.{d}f}" for key, d in (("seconds", 1), ("mse", 4), ("mae", 4))),
+        ]
+        as_good = {title: one for title, one in ours.items() if one.mse <= result["mse"]}
+        if as_good:
+            first = min(as_good, key=lambda title: as_good[title].seconds)
+            rival += [first, f"{result['seconds'] / as_good[first].seconds:.1f} times"]
+        else:
+            rival += ["none", ""]
+        rows.append(rival)
+    write_section(
+        BENCHMARKS,
+        "speed",
+        "\n\n".join(
+            [
+                f"Lookback {LOOKBACK}, horizon {HORIZON}, hidden size {UNITS}, {WINDOWS} windows of one channel a batch. "
+                "A training step:",
+                table(["", "milliseconds", "against Spline-LSTM"], step_rows),
+                f"`{options.data.name}`, from reading the file to scores of every test window; seed 1:",
+                table(["", "seconds", "MSE", "MAE", "ours at that MSE", "sooner by"], rows),
+                f"{machine()}; neuralforecast {peers['LSTM']['version']} with PyTorch {peers['LSTM']['torch']}.",
+            ]
+        ),
+    )
+    return 0
+
+
+def _params(options: argparse.Namespace, cell: str, epochs: int | None) -> Params:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    changes = {
+        **long_horizon.protocol_params(options, HORIZON, 1),
+        "windows.lookback": LOOKBACK,
+        "model.cell": cell,
+        "model.units": UNITS,
+        "train.batch_size": WINDOWS,
+        **({"train.epochs": epochs} if epochs else {}),
+    }
+    for name, value in changes.items():
+        *sections, key = name.split(".")
+        section = content
+        for part in sections:
+            section = section[part]
+        section[key] = value
+    return parse_params(content)
+
+
+def _ours(params: Params, title: str) -> dict[str, Outcome]:
+    """Outcomes of the ridge that lies underneath, which is there first, and of the whole model."""
+    start = time.perf_counter()
+    prepared = prepare(read_panel(Path(params.data.path), params.data), params)
+    source, train, validation, test = (
+        prepared.source,
+        *(prepared.windows(split) for split in ("train", "validation", "test")),
+    )
+    ridge = fit_ridge(source, train, validation)
+    alone = _outcome(start, prepared, ridge.predict(source.inputs(test.rows, test.origins)))
+    seed_everything(params.seed)
+    model = _model(params, prepared)
+    model.set_linear(ridge.kernel)
+    resolved = train_settings(params.train, len(prepared.names))
+    result = fit(model, source, train, validation, resolved, params.seed)
+    model.set_weights(result.best)
+    mix(model, source, validation)
+    return {RIDGE: alone, title: _outcome(start, prepared, predict(model, source, test.rows, test.origins))}
+
+
+def _model(params: Params, prepared: Prepared) -> SplineForecaster:
+    source, train, rows = prepared.source, prepared.windows("train"), len(prepared.names)
+    settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(train))
+    input_scale, output_scale = typical_sizes(source, train)
+    return SplineForecaster(**settings, input_scale=input_scale, output_scale=output_scale)
+
+
+def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome:
+    test = prepared.windows("test")
+    error = forecasts - prepared.source.outputs(test.rows, test.origins)
+    mse, mae = float(np.nanmean(error**2, dtype=float)), float(np.nanmean(np.abs(error), dtype=float))
+    return Outcome(time.perf_counter() - start, mse, mae)
+
+
+def _step_of_ours(params: Params) -> float:
+    """Median seconds of a training step, gathering its windows included."""
+    prepared = prepare(read_panel(Path(params.data.path), params.data), params)
+    seed_everything(params.seed)
+    step, _ = compiled_step(_model(params, prepared), params.train.learning_rate)
+    batches = train_batches(prepared.source, prepared.windows("train"), WINDOWS, np.random.default_rng(0), True)
+    return _median_seconds(lambda: float(step(*next(batches))))
+
+
+def _step_of_plain_lstm() -> float:
+    random = np.random.default_rng(0)
+    model = plain_lstm(LOOKBACK, HORIZON, 1, UNITS)
+    inputs, targets = random.normal(size=(WINDOWS, LOOKBACK, 1)), random.normal(size=(WINDOWS, HORIZON, 1))
+    return _median_seconds(lambda: model.train_on_batch(inputs, targets))
+
+
+def _median_seconds(work: Callable[[], object]) -> float:
+    work()  # compiles
+    seconds = []
+    for _ in range(TIMED_STEPS):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _peer(options: argparse.Namespace, name: str, steps: int) -> dict[str, Any]:
+    numbers = (steps, options.data.resolve(), *options.split, LOOKBACK, HORIZON, UNITS, WINDOWS)
+    done = subprocess.run(
+        [options.peers, ROOT / "benchmarks" / "peers.py", name, *map(str, numbers)],
+        cwd=options.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"neuralforecast's {name} must run. Received: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

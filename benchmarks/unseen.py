@@ -1,0 +1,91 @@
+"""A series never used while developing, run with the defaults.
+
+Hourly, two seasons (a day, a week) whose amplitudes wander, a trend with breaks, autocorrelated noise,
+outages. Writes a section of docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
+from benchmarks.runs import ROOT, Run, read_scores, run_all
+
+STEPS, HORIZON = 6000, 48
+METHODS = {
+    "model": "**Spline-LSTM**",
+    "ridge": "ridge",
+    "seasonal_naive": "seasonal naive",
+    "moving_average": "moving average",
+    "naive": "naive",
+}
+
+
+def series() -> pd.DataFrame:
+    """`time, load`; rows of outages are not there."""
+    random = np.random.default_rng(20260101)
+    clock = np.arange(STEPS)
+    breaks = np.interp(clock, [0, 1500, 2600, 4200, STEPS], [100, 130, 118, 150, 141])
+    amplitude = 1 + np.cumsum(random.normal(0, 0.004, STEPS))
+    day = 12 * amplitude * (np.sin(2 * np.pi * clock / 24) + 0.4 * np.sin(4 * np.pi * clock / 24 + 1))
+    week = 6 * np.where(clock // 24 % 7 < 5, 1.0, -2.0)
+    noise = np.zeros(STEPS)
+    for step, shock in enumerate(random.standard_t(5, STEPS)):
+        noise[step] = 0.8 * noise[step - 1] + 1.5 * shock
+    frame = pd.DataFrame(
+        {"time": pd.date_range("2024-01-01", periods=STEPS, freq="h"), "load": breaks + day + week + noise}
+    )
+    gone = random.random(STEPS) < 0.03
+    for start in random.integers(0, STEPS - 30, 25):
+        gone[start : start + random.integers(2, 30)] = True
+    return frame[~gone].round(2)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3), help="(%(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="where runs are kept (%(default)s)")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    file = options.folder.resolve() / "unseen.csv"
+    frame = series()
+    frame.to_csv(file, index=False)
+    params = {"data.path": str(file), "data.timestamp": "time", "data.target": "load", "windows.horizon": HORIZON}
+    runs = [Run(f"unseen/{seed}", {**params, "seed": seed}) for seed in options.seeds]
+    results = list(run_all(runs, options.folder, read_scores, options.jobs).values())
+    rows = [
+        [title, *(spread([result["scores"][name][key] for result in results], 3) for key in ("rmse", "mae"))]
+        for name, title in METHODS.items()
+    ]
+    settings = results[0]["settings"]
+    write_section(
+        BENCHMARKS,
+        "unseen",
+        "\n\n".join(
+            [
+                f"{STEPS:,} hours with {1 - len(frame) / STEPS:.0%} of the rows missing, horizon {HORIZON}, no other "
+                f"param given; seeds {', '.join(map(str, options.seeds))}, mean ± standard deviation, original units. "
+                f"Derived: season {settings['season']}, lookback {settings['lookback']}. "
+                f"Share of the recurrence: {spread([result['share'] for result in results], 2)}.",
+                table(
+                    ["", "RMSE", "MAE"],
+                    [
+                        [title, *(cell if name == "model" else cell.split(" ")[0] for cell in cells)]
+                        for (name, (title, *cells)) in zip(METHODS, rows, strict=True)
+                    ],
+                ),
+                f"{machine()}.",
+            ]
+        ),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
