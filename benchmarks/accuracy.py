@@ -98,10 +98,10 @@ def main() -> int:
         "\n\n".join(
             [
                 f"`{options.data.name}`, {', '.join(map(str, options.split))} rows to train, validate and test; every "
-                f"test window of all channels; MSE / MAE of z-scores; seeds {', '.join(map(str, options.seeds))}, mean ± "
-                f"standard deviation. One configuration, the defaults: lookback {settings['lookback']} and season "
-                f"{settings['season']} are derived from train rows. Rows without ± have no seed, those below the "
-                "plain LSTM are published.",
+                "test window of all channels; MSE / MAE of z-scores; seeds "
+                f"{', '.join(map(str, options.seeds))}, mean ± standard deviation. One configuration, the defaults: "
+                f"lookback {settings['lookback']} and season {settings['season']} are derived from train rows. Rows "
+                "without ± have no seed, those below the plain LSTM are published.",
                 table(["MSE / MAE", *map(str, options.horizons), "mean"], rows),
                 "What validation chose (share of the recurrence, epoch), its MSE of each part and of the mixture, and "
                 f"how long a whole run took, {options.jobs} at a time:",

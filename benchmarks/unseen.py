@@ -60,8 +60,9 @@ def main() -> int:
     runs = [Run(f"unseen/{seed}", {**params, "seed": seed}) for seed in options.seeds]
     results = list(run_all(runs, options.folder, read_scores, options.jobs).values())
     rows = [
-        [title, *(spread([result["scores"][name][key] for result in results], 3) for key in ("rmse", "mae"))]
+        [title, *(spread([result["scores"][name][key] for result in chosen], 3) for key in ("rmse", "mae"))]
         for name, title in METHODS.items()
+        for chosen in [results if name == "model" else results[:1]]  # the others have no seed
     ]
     settings = results[0]["settings"]
     write_section(
@@ -73,13 +74,7 @@ def main() -> int:
                 f"param given; seeds {', '.join(map(str, options.seeds))}, mean ± standard deviation, original units. "
                 f"Derived: season {settings['season']}, lookback {settings['lookback']}. "
                 f"Share of the recurrence: {spread([result['share'] for result in results], 2)}.",
-                table(
-                    ["", "RMSE", "MAE"],
-                    [
-                        [title, *(cell if name == "model" else cell.split(" ")[0] for cell in cells)]
-                        for (name, (title, *cells)) in zip(METHODS, rows, strict=True)
-                    ],
-                ),
+                table(["", "RMSE", "MAE"], rows),
                 f"{machine()}.",
             ]
         ),
