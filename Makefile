@@ -5,16 +5,37 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test lint format lock clean
+DATA ?= ../shared/data/ETTh1.csv
+
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-speed bench-unseen bench-peers
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: $(INSTALLED)  ## run the pipeline on params.yaml
 	dvc repro
 
 test: $(INSTALLED)  ## run the tests, with line coverage
 	pytest --numprocesses 2 --dist worksteal
+
+bench: $(INSTALLED)  ## accuracy on the long-horizon protocol, on DATA=FILE; half an hour
+	python -m benchmarks.accuracy --data $(DATA)
+
+bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
+	python -m benchmarks.missing --data $(DATA)
+
+bench-ablation: $(INSTALLED)  ## what each part of the model is worth, on DATA; half an hour
+	python -m benchmarks.ablation --data $(DATA)
+
+bench-speed: $(INSTALLED)  ## speed beside neuralforecast, on DATA; after bench-peers
+	python -m benchmarks.speed --data $(DATA)
+
+bench-unseen: $(INSTALLED)  ## the defaults on a series that was made for it
+	python -m benchmarks.unseen
+
+bench-peers:  ## neuralforecast, in an environment of its own, for bench-speed
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check neuralforecast==3.3.0 torch==2.13.0
 
 lint: $(INSTALLED)  ## check style and types
 	ruff check .
@@ -37,5 +58,5 @@ lock:  ## resolve pyproject.toml into requirements.lock again (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --fork-strategy fewest \
 	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
 
-clean:  ## remove .venv and caches; runs and DVC's cache stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dvc_plots
+clean:  ## remove environments, caches and benchmark runs; runs and DVC's cache stay
+	rm -rf .venv .venv-peers .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dvc_plots

@@ -21,7 +21,7 @@ import pytorch_lightning as lightning
 from neuralforecast import NeuralForecast, models
 from neuralforecast.losses.pytorch import MAE
 
-MODELS = {
+MODELS: dict[str, dict[str, object]] = {
     "LSTM": {"encoder_hidden_size": "units", "decoder_hidden_size": "units", "encoder_n_layers": 1},
     "NHITS": {},
     "DLinear": {},

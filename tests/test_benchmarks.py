@@ -1,0 +1,90 @@
+"""The parts of the benchmarks that could make a number wrong without anyone noticing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.missing import BLOCK, RIVALS, with_gaps
+from benchmarks.page import spread, write_section
+from benchmarks.runs import Run, run_all
+from benchmarks.unseen import STEPS, series
+
+
+def complete(steps=2000):
+    clock = pd.date_range("2020-01-01", periods=steps, freq="h")
+    waves = {name: np.sin(np.arange(steps) / (5 + number)) for number, name in enumerate("ab")}
+    return pd.DataFrame({"date": clock, **waves})
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_the_wanted_share_is_removed_half_of_it_in_blocks(share):
+    whole = complete()
+
+    holed = with_gaps(whole, share)
+
+    pd.testing.assert_frame_equal(holed, with_gaps(whole, share))
+    for name in "ab":
+        gone = holed[name].isna()
+        assert gone.mean() == pytest.approx(share, abs=1e-3)
+        assert holed.loc[~gone, name].equals(whole.loc[~gone, name])
+        in_blocks = gone.rolling(BLOCK).sum().eq(BLOCK)[::-1].rolling(BLOCK, min_periods=1).max()[::-1].astype(bool)
+        assert (gone & in_blocks).mean() >= share / 2
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_knows_nothing_after_the_origin(name):
+    values = complete()[["a", "b"]].to_numpy().T.copy()
+    values[np.random.default_rng(0).random(values.shape) < 0.3] = np.nan
+    origin = 1200
+    changed = values.copy()
+    changed[:, origin + 1 :] = 99.0
+
+    before, after = RIVALS[name](values, 24), RIVALS[name](changed, 24)
+
+    np.testing.assert_array_equal(before.held[:, : origin + 1], after.held[:, : origin + 1])
+    for row, last in enumerate(before.last_observed[:, origin]):
+        # PCHIP looks one observation further for its slopes: what it gains by that, its row in the table keeps.
+        settled = slice(0, last + 1 if name != "PCHIP" else last - 5)
+        np.testing.assert_allclose(before.settled[row, settled], after.settled[row, settled], atol=1e-6)
+        seen = ~np.isnan(values[row])
+        np.testing.assert_allclose(before.settled[row, seen], values[row, seen], atol=1e-6)
+
+
+def test_the_unseen_series_never_changes_and_has_gaps():
+    pd.testing.assert_frame_equal(series(), series())
+    assert 0.03 < 1 - len(series()) / STEPS < 0.2
+
+
+def test_a_section_is_replaced_and_the_rest_of_the_page_stays(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a -->\nold\n<!-- /a -->\nafter\n")
+
+    write_section(page, "a", "new")
+    write_section(page, "a", "newer")
+
+    assert page.read_text() == "before\n<!-- a -->\n\nnewer\n\n<!-- /a -->\nafter\n"
+    with pytest.raises(ValueError, match="section"):
+        write_section(page, "b", "new")
+
+
+def test_spread_is_mean_and_sample_deviation():
+    assert spread([1.0, 2.0, 3.0], 2) == "2.00 ± 1.00"
+    assert spread([1.5], 1) == "1.5"
+
+
+def test_a_finished_run_is_not_repeated_and_a_failed_one_is_an_error(tmp_path):
+    run = Run("one", {"seed": 3}, modules=("stages.preflight",))
+    with pytest.raises(RuntimeError, match="preflight"):  # the folder has no data file
+        run_all([run], tmp_path, lambda paths: {"runs": 1}, jobs=1)
+
+    again = Run("one", {"data.path": str(write_csv(tmp_path))}, modules=("stages.preflight",))
+    first = run_all([again], tmp_path, lambda paths: {"runs": 1}, jobs=1)
+    assert run_all([again], tmp_path, lambda paths: {"runs": 2}, jobs=1) == first
+
+
+def write_csv(folder):
+    file = folder / "data.csv"
+    complete(50).to_csv(file, index=False)
+    return file
