@@ -116,7 +116,6 @@ def fit(
     bar.close()
     assert best is not None
     log.info("best epoch %d of %d, validation MSE %.4f", best[1], len(history), best[0])
-    model.set_weights(best[2])
     return FitResult(best[2], averaged, best[1], tuple(history))
 
 

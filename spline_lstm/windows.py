@@ -156,7 +156,7 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
     """List the usable windows of a split.
 
     Raises:
-        InsufficientDataError: There is none.
+        InsufficientDataError: There is none, or not one of their targets was observed.
     """
     origins = splits.origins(name, source.lookback, source.horizon)
     rows = len(source.targets)
@@ -171,7 +171,14 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
             f"{' and all dropped for gaps' if len(origins) else ''}. "
             "Give more data, or shorten windows.horizon or windows.lookback."
         )
-    return WindowIndex(row_of[usable], origin_of[usable], int((~usable).sum()))
+    windows = WindowIndex(row_of[usable], origin_of[usable], int((~usable).sum()))
+    counts = np.pad(np.cumsum(np.isfinite(source.targets), axis=1), ((0, 0), (1, 0)))
+    first = windows.origins + 1
+    if not (counts[windows.rows, first + source.horizon] > counts[windows.rows, first]).any():
+        raise InsufficientDataError(
+            f"The {name} split must hold observed targets. Received: none. Move split.{name}, or give more data."
+        )
+    return windows
 
 
 def _cut(array: np.ndarray, rows: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:

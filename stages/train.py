@@ -44,12 +44,11 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     resolved = train_settings(params.train, rows)
     result = fit(model, source, windows, validation, resolved, params.seed)
 
-    model.set_weights(result.last)
-    mix(model, source, validation)
-    save_checkpoint(model, paths.last_checkpoint)
     model.set_weights(result.best)
     errors = mix(model, source, validation)
     save_checkpoint(model, paths.best_checkpoint)
+    model.set_weights(result.last)  # its share stays that of the best
+    save_checkpoint(model, paths.last_checkpoint)
     log.info("share of the recurrence %.2f, validation MSE %.4f", model.share, errors["mixed"]["mse"])
     buffer = io.StringIO()
     pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")

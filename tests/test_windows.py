@@ -112,7 +112,7 @@ def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, l
     time = 40
     masks = np.array([(mask * time)[:time] for mask in masks])
     values = np.where(masks, np.nan, 1.0)
-    source = WindowSource(fill_gaps(values, 1), values.astype(np.float32), lookback, horizon)
+    source = WindowSource(fill_gaps(values, 1), np.ones_like(values, np.float32), lookback, horizon)
     splits = Splits(20, 30, time)
     for name in SPLITS:
         origins = splits.origins(name, lookback, horizon)
@@ -186,3 +186,18 @@ def test_shares_that_add_up_to_one_fit_every_series(steps, train):
 def test_borders_that_leave_a_split_empty_or_are_no_dates_are_refused(given_borders):
     with pytest.raises(ParamsError, match="split"):
         split_series(daily(20), SplitParams(**given_borders))
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_a_split_none_of_whose_targets_was_observed_is_refused(name):
+    splits = Splits(20, 30, 40)
+    start, end = splits.bounds(name)
+    values = np.arange(40.0)[None]
+    source = clock_source(40, 3, 2)
+    values[0, start:end] = np.nan
+    hidden = WindowSource(source.filled, values.astype(np.float32), 3, 2)
+
+    with pytest.raises(InsufficientDataError, match=f"The {name} split must hold observed targets"):
+        index_windows(hidden, splits, name, 5, 0.9)
+    for other in set(SPLITS) - {name}:
+        assert len(index_windows(hidden, splits, other, 5, 0.9))
