@@ -186,21 +186,20 @@ def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) 
 
 
 def augment(
-    values: np.ndarray, missing: np.ndarray, targets: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values: np.ndarray, targets: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn windows upside down at random, and add some of another window of the batch to each.
 
-    Sums and mirror images of series are series, too: a linear forecaster treats them alike, and
-    the members learn to where the data does not speak against it.
+    For a linear system sums and mirror images of series are series, too; the members learn it as far as
+    the data does not speak against it.
 
     Args:
         values: `(windows, lookback)`; their last values are taken out of them and of the targets.
-        missing: `(windows, lookback)`, 1 where a value was filled.
         targets: `(windows, horizon)`, NaN where nothing was observed.
         random: Decides.
 
     Returns:
-        The same, level-free; what is missing in either of two windows is missing in their sum.
+        The same, level-free; a target that is missing in either of two windows is missing in their sum.
     """
     count = len(values)
     level = values[:, -1:]
@@ -208,11 +207,7 @@ def augment(
     amount = MIXED * random.standard_normal((count, 1), np.float32)
     other = random.permutation(count)
     values, targets = values - level, targets - level
-    return (
-        sign * values + amount * values[other],
-        np.maximum(missing, missing[other]),
-        sign * targets + amount * targets[other],
-    )
+    return sign * values + amount * values[other], sign * targets + amount * targets[other]
 
 
 def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
@@ -287,7 +282,7 @@ def train_batches(
         for start in range(0, len(order) - size + 1, size):
             values, missing, rows, targets = _gather(source, windows, order[start : start + size])
             if augmented:
-                values, missing, targets = augment(values, missing, targets, random)
+                values, targets = augment(values, targets, random)
             yield values, missing, rows, targets
 
 
