@@ -185,9 +185,7 @@ def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) 
     return float(np.clip(difference @ left / norm, 0, 1)) if norm > 0 else 0.0
 
 
-def augment(
-    values: np.ndarray, targets: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def augment(values: np.ndarray, targets: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Turn windows upside down at random, and add some of another window of the batch to each.
 
     For a linear system sums and mirror images of series are series, too; the members learn it as far as
