@@ -37,7 +37,7 @@ def render_report(
     unit = "original units" if evaluation["scale"] == "original" else "standard deviations of the train split"
     parts = [
         f"# Forecast report: {run_id}",
-        _verdict(scores, evaluation),
+        _verdict(scores, evaluation, training["model"]),
         f"## Scores\n\nOver {scores['metrics']['observed']:,} observed targets of the test split, in {unit}.",
         _score_table(scores),
         _series_table(scores),
@@ -54,14 +54,16 @@ def render_report(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _verdict(scores: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+def _verdict(scores: Mapping[str, Any], evaluation: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     rmse, best, skill = scores["metrics"]["rmse"], scores["best_baseline"], scores["metrics"]["skill"]
     against = ", ".join(
         f"{abs(1 - rmse / table['rmse']):.1%} {'below' if rmse < table['rmse'] else 'above'} {_title(name)}"
         for name, table in scores["baselines"].items()
         if table["rmse"]
     )
-    if skill is not None and skill > 0:
+    if model["linear"] and model["share"] == 0:
+        head = "**The model is its ridge.** On validation windows the recurrence improved nothing, so it has no share."
+    elif skill is not None and skill > 0:
         head = f"**The model beats every baseline.** Its RMSE is {skill:.1%} below the best of them, {_title(best)}."
     else:
         head = (
