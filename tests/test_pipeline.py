@@ -117,8 +117,11 @@ def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
     page = paths.report.read_text(encoding="utf-8")
     metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
 
+    share = json.loads(paths.training.read_text(encoding="utf-8"))["model"]["share"]
+
     verdict = page.split("\n\n")[1]
-    assert ("beats every baseline" in verdict) == (metrics["metrics"]["skill"] > 0)
+    assert ("is its ridge" in verdict) == (share == 0)
+    assert ("beats every baseline" in verdict) == (metrics["metrics"]["skill"] > 0 and share > 0)
     for link in re.findall(r"\]\((.+?\.png)\)", page):
         assert (paths.report.parent / link).read_bytes().startswith(b"\x89PNG")
 
