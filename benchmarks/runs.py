@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import subprocess
@@ -41,6 +40,18 @@ class Run:
     modules: tuple[str, ...] = STAGES
 
 
+def project_params(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of params.yaml with some values changed, as `section.key`."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for name, value in values.items():
+        *sections, key = name.split(".")
+        section = content
+        for part in sections:
+            section = section[part]
+        section[key] = value
+    return content
+
+
 def read_scores(paths: RunPaths) -> dict[str, Any]:
     """Scores of model and baselines, and what validation chose."""
     metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
@@ -76,7 +87,8 @@ def _run(run: Run, folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> 
     if done.exists() and (earlier := json.loads(done.read_text(encoding="utf-8")))["asked"] == asked:
         return earlier["result"]
     folder.mkdir(parents=True, exist_ok=True)
-    _write_params(folder / "params.yaml", run.params)
+    params = project_params({**run.params, "run_id": RUN_ID})
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     seconds = {module: _run_module(module, folder, run.prelude, jobs) for module in run.modules}
     paths = RunPaths(folder / "artifacts", RUN_ID)
     result = {**read(paths), "seconds": seconds}
@@ -84,17 +96,6 @@ def _run(run: Run, folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> 
         file.unlink(missing_ok=True)  # hundreds of megabytes over all runs
     done.write_text(json.dumps({"asked": asked, "result": result}), encoding="utf-8")
     return result
-
-
-def _write_params(file: Path, values: Mapping[str, Any]) -> None:
-    content = copy.deepcopy(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")))
-    for name, value in {**values, "run_id": RUN_ID}.items():
-        *sections, key = name.split(".")
-        section = content
-        for part in sections:
-            section = section[part]
-        section[key] = value
-    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def _run_module(module: str, folder: Path, prelude: str, jobs: int) -> float:
