@@ -4,7 +4,9 @@ A missing step `i` stands between the last observation before it, at `a`, and th
 All that an origin `t` can know of it takes one of two values:
 
 - **held**, for `t < b`: level + season + what the last observation stood out, decaying;
-- **settled**, for `t >= b`: season + the linear interpolant of the deseasonalised ends.
+- **settled**, for `t >= b`: level + season + what both ends stood out, decaying inwards, as the
+  conditional mean of an Ornstein-Uhlenbeck process between known ends does: an exponential spline
+  (f'' = f / constant²), which is a straight line over short gaps and the level amid long ones.
 
 Level and season are causal averages, so the held value depends on steps up to `a` and the
 settled one on steps up to `b`. Two arrays of the length of the series thus hold the filled
@@ -19,7 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-CYCLES_REMEMBERED = 10  # averages forget with this time constant, in seasons
+LEVEL_SEASONS = 2  # time constant of the level
+DECAY = 0.4  # time constant of what an observation stands out from the level, in seasons
+NO_DECAY = 1e9  # steps
+CYCLES_REMEMBERED = 10  # time constant of seasonal effects, in seasons
 PRIOR_WEIGHT = 0.5  # observations of zero that a seasonal effect starts from
 FORGOTTEN = 1e-250  # total weight under which an average knows nothing
 
@@ -59,23 +64,32 @@ def fill_gaps(values: np.ndarray, season: int) -> FilledSeries:
     last = np.maximum.accumulate(np.where(observed, steps, -1), axis=1)
     following = np.minimum.accumulate(np.where(observed, steps, time)[:, ::-1], axis=1)[:, ::-1]
     level, profile = _level_and_profile(np.where(observed, values, 0.0), observed, season)
-    remainder = np.where(observed, values - profile, 0.0)
+    constant = season * DECAY if season > 1 else NO_DECAY
 
-    at_last = np.take_along_axis(remainder, np.maximum(last, 0), axis=1)
-    at_next = np.take_along_axis(remainder, np.minimum(following, time - 1), axis=1)
-    level = np.take_along_axis(level, np.maximum(last, 0), axis=1)
-    decay = np.exp(-(steps - last) / (season / 2)) if season > 1 else 1.0
-    held = np.where(last >= 0, profile + level + (at_last - level) * decay, 0.0)
+    rows, missing = np.nonzero(~observed)
+    before, after = last[rows, missing], following[rows, missing]
+    begun, closed = before >= 0, after < time
+    effect = profile[rows, missing]
 
-    reached = (steps - last) / np.maximum(following - last, 1)
-    between = np.where(last >= 0, at_last + (at_next - at_last) * reached, at_next)
-    settled = np.where(following < time, profile + between, held)
-    return FilledSeries(
-        settled=np.where(observed, values, settled).astype(np.float32),
-        held=np.where(observed, values, held).astype(np.float32),
-        last_observed=last.astype(np.int32),
-        next_observed=following.astype(np.int32),
-    )
+    def end(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Level at the observed end of a gap, and what is left of its observation without the season."""
+        steps = np.clip(steps, 0, time - 1)
+        return level[rows, steps], values[rows, steps] - profile[rows, steps]
+
+    (level_before, left), (level_after, right) = end(before), end(after)
+    since, until = (missing - before) / constant, (after - missing) / constant
+    open_ = np.where(begun, effect + level_before + (left - level_before) * np.exp(-since), 0.0)
+    bridge = (left - level_after) * _bridge(since, until) + (right - level_after) * _bridge(until, since)
+    shut = effect + np.where(begun, level_after + bridge, right)
+    settled, held = values.astype(np.float32), values.astype(np.float32)
+    settled[rows, missing] = np.where(closed, shut, open_)
+    held[rows, missing] = open_
+    return FilledSeries(settled, held, last.astype(np.int32), following.astype(np.int32))
+
+
+def _bridge(near: np.ndarray, far: np.ndarray) -> np.ndarray:
+    """`sinh(far) / sinh(near + far)`, the weight of an end `near` away, without overflow."""
+    return np.exp(-near) * np.expm1(-2 * far) / np.expm1(-2 * (near + far))
 
 
 def runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +106,7 @@ def _level_and_profile(values: np.ndarray, observed: np.ndarray, season: int) ->
     """
     rows, time = values.shape
     weights = observed.astype(float)
-    keep = np.exp(-1 / season) if season > 1 else 0.0
+    keep = np.exp(-1 / (LEVEL_SEASONS * season)) if season > 1 else 0.0
     total = lfilter([1.0], [1.0, -keep], weights, axis=1)
     level = lfilter([1.0], [1.0, -keep], values, axis=1) / np.maximum(total, FORGOTTEN)
     if season == 1:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.gaps import CYCLES_REMEMBERED, PRIOR_WEIGHT, fill_gaps
+from spline_lstm.gaps import CYCLES_REMEMBERED, DECAY, LEVEL_SEASONS, PRIOR_WEIGHT, fill_gaps
 from spline_lstm.windows import WindowSource
 
 NOTHING = float("nan")
@@ -29,11 +29,11 @@ def source_of(values, season, lookback=1):
 
 
 def level_at(known, step, season):
-    """Mean of the observations up to a step, older ones weighing exp(-1 / season) less for each step."""
+    """Mean of the observations up to a step, older ones forgotten with a constant of two seasons."""
     total = weights = 0.0
     for earlier in range(step + 1):
         if not math.isnan(known[earlier]):
-            weight = math.exp(-(step - earlier) / season)
+            weight = math.exp(-(step - earlier) / (LEVEL_SEASONS * season))
             total += weight * known[earlier]
             weights += weight
     return total / weights
@@ -67,11 +67,17 @@ def filled_as_of_the_end(known, season):
         elif after is None:
             stood_out = known[before] - effect[before]
             level = level_at(known, before, season) if season > 1 else stood_out
-            decay = math.exp(-(step - before) / (season / 2))
+            decay = math.exp(-(step - before) / (season * DECAY))
             filled.append(effect[step] + level + (stood_out - level) * decay)
         else:
             left, right = known[before] - effect[before], known[after] - effect[after]
-            filled.append(effect[step] + left + (right - left) * (step - before) / (after - before))
+            if season == 1:
+                filled.append(left + (right - left) * (step - before) / (after - before))
+                continue
+            level, constant = level_at(known, after, season), season * DECAY
+            parts = ((left, after - step), (right, step - before))
+            pulls = [(value - level) * math.sinh(steps / constant) for value, steps in parts]
+            filled.append(effect[step] + level + sum(pulls) / math.sinh((after - before) / constant))
     return filled
 
 
