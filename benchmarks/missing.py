@@ -73,8 +73,8 @@ def main() -> int:
         "\n\n".join(
             [
                 f"`{options.data.name}`, horizon {HORIZON}, {EPOCHS} epochs at most; MSE of z-scores over observed "
-                f"test targets, mean ± standard deviation over seeds {', '.join(map(str, options.seeds))}, and the loss "
-                "against complete data. Half of what is missing lies in blocks of a day.",
+                f"test targets, mean ± standard deviation over seeds {', '.join(map(str, options.seeds))}, and the "
+                "loss against complete data. Half of what is missing lies in blocks of a day.",
                 table(["", OURS, *RIVALS], rows),
                 f"{machine()}.",
             ]
