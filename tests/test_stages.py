@@ -190,8 +190,8 @@ def test_a_full_disk_leaves_nothing_half_written(project):
 
 
 def test_an_interrupted_stage_says_so_without_a_traceback(project):
-    code = "import os, signal; from stages import preflight, _run; "
-    code += "preflight.load_params = lambda: os.kill(os.getpid(), signal.SIGINT); raise SystemExit(preflight.main([]))"
+    code = "import signal; from stages import preflight; "
+    code += "preflight.load_params = lambda: signal.raise_signal(signal.SIGINT); raise SystemExit(preflight.main([]))"
 
     done = project.run("python", "-c", code)
 
