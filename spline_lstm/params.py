@@ -116,7 +116,7 @@ class ModelParams(Section):
     """The recurrent forecaster."""
 
     cell: Literal["lstm", "gru"] = "lstm"
-    units: Annotated[int, Field(gt=0, le=4096, strict=True)] | None = None
+    units: Annotated[int, Field(ge=2, le=4096, strict=True)] | None = None
     dropout: Share = 0.2
     linear: bool = True
     members: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=16)] | None = None

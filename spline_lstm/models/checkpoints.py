@@ -38,7 +38,7 @@ class ForecasterSettings(pydantic.BaseModel):
     degree: Annotated[int, Field(ge=0, le=5, strict=True)]
     penalty: Annotated[float, Field(ge=0)]
     cell: Literal["lstm", "gru"]
-    units: Annotated[int, Field(gt=0, le=4096, strict=True)]
+    units: Annotated[int, Field(ge=2, le=4096, strict=True)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     linear: bool
     share: Annotated[float, Field(ge=0, le=1)]

@@ -79,7 +79,7 @@ class SegmentRecurrence(keras.layers.Layer):
         rows: Number of rows; each has a learned embedding.
         segments: The spline representation of a window.
         cell: `"lstm"` or `"gru"`.
-        units: Width of the recurrent state. An even integer.
+        units: Width of the recurrent state, 2 or more.
         dropout: Share of the decoder's state dropped in training.
 
     Inputs: `values` and `missing`, `(batch, lookback or more)`; `rows`, `(batch,)`, integers.
