@@ -32,7 +32,7 @@ def source_and_windows(time, lookback, horizon):
 @pytest.mark.parametrize(("season", "averaged", "repeated"), [(1, 8, 1), (3, 3, 3), (8, 8, 8), (50, 8, 8)])
 def test_baselines_see_one_season_or_as_much_of_it_as_the_lookback_holds(season, averaged, repeated):
     source, windows = source_and_windows(time=60, lookback=8, horizon=5)
-    ridge = RidgeForecaster(np.eye(8, 5), np.arange(5.0), penalty=0.1)
+    ridge = RidgeForecaster(np.eye(8, 5), penalty=0.1)
 
     forecasts = baseline_forecasts(source, windows, season, ridge)
 
@@ -53,7 +53,7 @@ def test_a_season_repeats_at_its_own_phase():
     wave = np.tile(np.arange(4, dtype=float), (2, 15))
     source = WindowSource(fill_gaps(wave, 1), wave.astype(np.float32), 12, 6)
 
-    forecasts = baseline_forecasts(source, windows, 4, RidgeForecaster(np.zeros((12, 6)), np.zeros(6), 0.1))
+    forecasts = baseline_forecasts(source, windows, 4, RidgeForecaster(np.zeros((12, 6)), 0.1))
 
     np.testing.assert_array_equal(forecasts["seasonal_naive"], source.outputs(windows.rows, windows.origins))
 
@@ -62,7 +62,7 @@ def test_every_window_beyond_the_first_chunk_is_forecast_too():
     source, windows = source_and_windows(time=CHUNK // 2 + 50, lookback=2, horizon=1)
     assert len(windows) > CHUNK
 
-    forecasts = baseline_forecasts(source, windows, 1, RidgeForecaster(np.zeros((2, 1)), np.zeros(1), 0.1))
+    forecasts = baseline_forecasts(source, windows, 1, RidgeForecaster(np.zeros((2, 1)), 0.1))
 
     for name in ("naive", "ridge"):
         np.testing.assert_array_equal(forecasts[name][:, 0], source.targets[windows.rows, windows.origins])

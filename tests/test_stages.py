@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_nothing_half_written(project):
 
 
 def test_an_interrupted_stage_says_so_without_a_traceback(project):
-    code = "import signal; from stages import preflight; "
+    code = "import signal; from stages import preflight; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "preflight.load_params = lambda: signal.raise_signal(signal.SIGINT); raise SystemExit(preflight.main([]))"
 
     done = project.run("python", "-c", code)
