@@ -62,7 +62,7 @@ def main() -> int:
         for epochs in (1, None):
             title = f"Spline-{cell.upper()}, {'1 epoch' if epochs else 'defaults'}"
             print(title, file=sys.stderr)
-            ours = _ours(_params(options, cell, epochs), title) | ours  # the first ridge counts: a cold one
+            ours |= _ours(_params(options, cell, epochs), title)
     steps = {f"Spline-{cell.upper()}": _step_of_ours(_params(options, cell, None)) for cell in ("lstm", "gru")}
     steps["plain Keras LSTM, `Model.fit`"] = _step_of_plain_lstm()
     peers = {}
