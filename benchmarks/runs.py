@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -10,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +73,8 @@ def read_scores(paths: RunPaths) -> dict[str, Any]:
 def run_all(runs: Sequence[Run], folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> dict[str, Any]:
     """Run each in `folder/NAME`, `jobs` at a time, and read what is wanted from what it left.
 
-    A run whose result is in its folder already is not repeated, so that a killed benchmark goes on
-    where it was. Each run's result gets `seconds`, the wall time of each of its stages.
+    A run whose result is in its folder already, made by the code as it is, is not repeated, so that a
+    killed benchmark goes on where it was. Each run's result gets `seconds`, the wall time of each of its stages.
 
     Raises:
         RuntimeError: A stage failed.
@@ -82,7 +85,7 @@ def run_all(runs: Sequence[Run], folder: Path, read: Callable[[RunPaths], Any], 
 
 
 def _run(run: Run, folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> Any:
-    asked = json.loads(json.dumps({"params": run.params, "prelude": run.prelude, "modules": run.modules}))
+    asked = json.loads(json.dumps({**dataclasses.asdict(run), "code": _code()}))
     done = folder / "result.json"
     if done.exists() and (earlier := json.loads(done.read_text(encoding="utf-8")))["asked"] == asked:
         return earlier["result"]
@@ -96,6 +99,13 @@ def _run(run: Run, folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> 
         file.unlink(missing_ok=True)  # hundreds of megabytes over all runs
     done.write_text(json.dumps({"asked": asked, "result": result}), encoding="utf-8")
     return result
+
+
+@cache
+def _code() -> str:
+    """A hash of what a run's result depends on besides its params."""
+    files = [ROOT / "params.yaml", *sorted(ROOT.glob("spline_lstm/**/*.py")), *sorted(ROOT.glob("stages/*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _run_module(module: str, folder: Path, prelude: str, jobs: int) -> float:
