@@ -64,12 +64,11 @@ def main() -> int:
         return [results[ours[cell, horizon, seed].name]["scores"][name][measure] for seed in seeds]
 
     def line(title: str, method: str) -> list[str]:
-        cells, means = [], []
+        by_measure = []
         for measure in ("mse", "mae"):
             by_horizon = [scores(method, horizon, measure) for horizon in options.horizons]
-            cells.append([*(spread(values) for values in by_horizon), spread(np.mean(by_horizon, axis=0))])
-            means.append(cells[-1])
-        return [title, *(f"{mse} / {mae}" for mse, mae in zip(*means, strict=True))]
+            by_measure.append([*(spread(values) for values in by_horizon), spread(np.mean(by_horizon, axis=0))])
+        return [title, *(f"{mse} / {mae}" for mse, mae in zip(*by_measure, strict=True))]
 
     rows = [line(title, method) for method, title in OURS.items()]
     rows += [
