@@ -75,7 +75,7 @@ def _resolve(params: Params, panel: Panel, train: np.ndarray) -> Settings:
 def _derived_lookback(train: int, horizon: int, season: int) -> int:
     """As many whole seasons as a tenth of the train rows hold, two at least, if the rows allow."""
     wanted = min(LONGEST_LOOKBACK, max(train // TRAIN_SHARE_OF_LOOKBACK, 2 * season, 2))
-    if season > 1:
+    if season <= wanted:
         wanted -= wanted % season
     return max(1, min(wanted, (train - horizon) // 2))
 
