@@ -84,8 +84,8 @@ from stages import _run
 load = _run.import_tensorflow
 def import_tensorflow():
     load()
-    from spline_lstm import training
-    from spline_lstm.models import forecaster
+    from spline_lstm.model import training
+    from spline_lstm.model.forecaster import forecaster
     exec({patch!r}, {{"training": training, "forecaster": forecaster}})
 _run.import_tensorflow = import_tensorflow
 """

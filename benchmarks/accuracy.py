@@ -16,7 +16,7 @@ from benchmarks import long_horizon
 from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
 from benchmarks.plain_lstm import RESULT
 from benchmarks.runs import Run, read_scores, run_all
-from spline_lstm.contract import RunPaths
+from spline_lstm.run.contract import RunPaths
 
 # MSE, MAE by horizon. Sources: result tables of the repositories of SegRNN (IoT-J version) and DUET.
 PUBLISHED = {

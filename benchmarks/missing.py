@@ -20,7 +20,7 @@ from scipy.interpolate import PchipInterpolator
 from benchmarks import long_horizon
 from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
 from benchmarks.runs import Run, read_scores, run_all
-from spline_lstm.gaps import FilledSeries, fill_gaps
+from spline_lstm.data.gaps import FilledSeries, fill_gaps
 
 HORIZON = 96
 SHARES = (0.1, 0.25, 0.5)
@@ -98,7 +98,7 @@ def removed(shape: tuple[int, int], share: float) -> np.ndarray:
 
 def remove_inputs(share: float, name: str) -> None:
     """In this process, fill as `name` does what is left when a share of the inputs is gone."""
-    from spline_lstm import preprocessing
+    from spline_lstm.data import preprocessing
 
     fill = RIVALS.get(name, fill_gaps)
     preprocessing.fill_gaps = lambda values, season: fill(

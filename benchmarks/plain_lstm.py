@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmarks.runs import RUN_ID
-from spline_lstm.contract import RunPaths
-from spline_lstm.params import load_params
-from spline_lstm.prepared import load_prepared
+from spline_lstm.data.prepared import load_prepared
+from spline_lstm.run.contract import RunPaths
+from spline_lstm.run.params import load_params
 
 LOOKBACK, UNITS, BATCH = 96, 64, 32
 EPOCHS, PATIENCE = 20, 3

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from spline_lstm.contract import RunPaths
+from spline_lstm.run.contract import RunPaths
 
 ROOT = Path(__file__).parent.parent
 RUN_ID = "bench"

@@ -23,15 +23,15 @@ from benchmarks import long_horizon
 from benchmarks.page import BENCHMARKS, machine, table, write_section
 from benchmarks.plain_lstm import plain_lstm
 from benchmarks.runs import ROOT, project_params
-from spline_lstm.models import SplineForecaster
-from spline_lstm.params import Params, parse_params
-from spline_lstm.prepared import Prepared
-from spline_lstm.preprocessing import prepare
-from spline_lstm.ridge import fit_ridge, typical_sizes
-from spline_lstm.series import read_panel
-from spline_lstm.sizing import model_settings, train_settings
-from spline_lstm.training import compiled_step, fit, mix, predict, seed_everything, train_batches
-from spline_lstm.windows import SPLITS
+from spline_lstm.data.prepared import Prepared
+from spline_lstm.data.preprocessing import prepare
+from spline_lstm.data.series import read_panel
+from spline_lstm.data.windows import SPLITS
+from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.ridge import fit_ridge, typical_sizes
+from spline_lstm.model.sizing import model_settings, train_settings
+from spline_lstm.model.training import compiled_step, fit, mix, predict, seed_everything, train_batches
+from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
 PEERS = {"LSTM": 100, "NHITS": 500, "DLinear": 500, "PatchTST": 200}  # training steps

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.contract import RunPaths, SharedPaths
-from spline_lstm.errors import PipelineError
-from spline_lstm.params import Params, load_params
+from spline_lstm.run.contract import RunPaths, SharedPaths
+from spline_lstm.run.errors import PipelineError
+from spline_lstm.run.params import Params, load_params
 
 ROOT = Path("artifacts")
 SHARED = SharedPaths(ROOT)

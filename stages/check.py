@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from spline_lstm.contract import RunPaths, checked_run_id
-from spline_lstm.files import write_json
-from spline_lstm.health import check_run, newest_run
+from spline_lstm.audit.health import check_run, newest_run
+from spline_lstm.run.contract import RunPaths, checked_run_id
+from spline_lstm.run.files import write_json
 from stages._run import ROOT, current_run, plain_parser, run
 
 

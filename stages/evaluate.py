@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.baselines import baseline_forecasts
-from spline_lstm.contract import RunPaths, open_trained
-from spline_lstm.evaluation import Forecasts, evaluate_forecasts
-from spline_lstm.files import read_bytes, read_json, write_bytes, write_json, write_text
-from spline_lstm.intervals import conformal_half_widths
-from spline_lstm.metrics import mase_scale
-from spline_lstm.params import EvaluateParams
-from spline_lstm.predictions import predictions_parquet, separate_windows
-from spline_lstm.prepared import Prepared, load_prepared
-from spline_lstm.ridge import fit_ridge
-from spline_lstm.scaling import StandardScaler
-from spline_lstm.windows import WindowIndex
+from spline_lstm.data.prepared import Prepared, load_prepared
+from spline_lstm.data.scaling import StandardScaler
+from spline_lstm.data.windows import WindowIndex
+from spline_lstm.model.ridge import fit_ridge
+from spline_lstm.run.contract import RunPaths, open_trained
+from spline_lstm.run.files import read_bytes, read_json, write_bytes, write_json, write_text
+from spline_lstm.run.params import EvaluateParams
+from spline_lstm.scores.baselines import baseline_forecasts
+from spline_lstm.scores.evaluation import Forecasts, evaluate_forecasts
+from spline_lstm.scores.intervals import conformal_half_widths
+from spline_lstm.scores.metrics import mase_scale
+from spline_lstm.scores.predictions import predictions_parquet, separate_windows
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,8 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
 def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) -> tuple[Forecasts, np.ndarray]:
     """Test forecasts in original units, with intervals from validation residuals, `(rows, horizon)`."""
     import_tensorflow()
-    from spline_lstm.models.checkpoints import load_checkpoint
-    from spline_lstm.training import predict
+    from spline_lstm.model.checkpoints import load_checkpoint
+    from spline_lstm.model.training import predict
 
     model = load_checkpoint(paths.best_checkpoint)
     model.require_fit(prepared.source.lookback, prepared.source.horizon, len(prepared.names))
@@ -123,7 +123,7 @@ def _write_report(
     training: Mapping[str, Any],
     evaluation: EvaluateParams,
 ) -> None:
-    from spline_lstm import plots, report
+    from spline_lstm.pages import plots, report
 
     history = pd.read_csv(io.BytesIO(read_bytes(paths.history)))
     pictures = {

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.contract import (
+from spline_lstm.audit.provenance import write_metadata
+from spline_lstm.data.prepared import fitted, load_prepared
+from spline_lstm.data.preprocessing import prepare_for_forecast
+from spline_lstm.data.scaling import StandardScaler
+from spline_lstm.data.series import following_timestamps, read_panel
+from spline_lstm.data.windows import WindowSource
+from spline_lstm.run.contract import (
     RunPaths,
     checked_run_id,
     open_preprocessed,
@@ -20,15 +26,9 @@ from spline_lstm.contract import (
     require_keys,
     require_same_run,
 )
-from spline_lstm.errors import DataError
-from spline_lstm.files import read_json, write_text
-from spline_lstm.params import DataParams
-from spline_lstm.prepared import fitted, load_prepared
-from spline_lstm.preprocessing import prepare_for_forecast
-from spline_lstm.provenance import write_metadata
-from spline_lstm.scaling import StandardScaler
-from spline_lstm.series import following_timestamps, read_panel
-from spline_lstm.windows import WindowSource
+from spline_lstm.run.errors import DataError
+from spline_lstm.run.files import read_json, write_text
+from spline_lstm.run.params import DataParams
 from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
 
 
@@ -76,8 +76,8 @@ def _forecast_table(
             )
 
     import_tensorflow()
-    from spline_lstm.models.checkpoints import load_checkpoint
-    from spline_lstm.training import predict
+    from spline_lstm.model.checkpoints import load_checkpoint
+    from spline_lstm.model.training import predict
 
     model = load_checkpoint(paths.best_checkpoint)
     model.require_fit(source.lookback, source.horizon, len(names))

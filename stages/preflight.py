@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.files import require_input, write_json
-from spline_lstm.params import load_params, set_params
+from spline_lstm.run.files import require_input, write_json
+from spline_lstm.run.params import load_params, set_params
 from stages._run import SHARED, plain_parser, run
 
 

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.contract import PREPROCESSOR_SCHEMA, SPLIT_SCHEMA
-from spline_lstm.files import sha256, write_json, write_npz, write_pickle
-from spline_lstm.prepared import Prepared, arrays, preprocessor_content
-from spline_lstm.preprocessing import prepare
-from spline_lstm.series import read_panel
-from spline_lstm.windows import SPLITS
+from spline_lstm.data.prepared import Prepared, arrays, preprocessor_content
+from spline_lstm.data.preprocessing import prepare
+from spline_lstm.data.series import read_panel
+from spline_lstm.data.windows import SPLITS
+from spline_lstm.run.contract import PREPROCESSOR_SCHEMA, SPLIT_SCHEMA
+from spline_lstm.run.files import sha256, write_json, write_npz, write_pickle
 from stages._run import current_run, plain_parser, run
 
 log = logging.getLogger(__name__)

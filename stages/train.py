@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from spline_lstm.files import sha256, write_json, write_text
-from spline_lstm.prepared import load_prepared
-from spline_lstm.ridge import fit_ridge, typical_sizes
-from spline_lstm.sizing import model_settings, train_settings
+from spline_lstm.data.prepared import load_prepared
+from spline_lstm.model.ridge import fit_ridge, typical_sizes
+from spline_lstm.model.sizing import model_settings, train_settings
+from spline_lstm.run.files import sha256, write_json, write_text
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     input_scale, output_scale = typical_sizes(source, windows)
 
     import_tensorflow()
-    from spline_lstm.models import SplineForecaster
-    from spline_lstm.models.checkpoints import parameter_count, save_checkpoint
-    from spline_lstm.training import fit, mix, seed_everything
+    from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
+    from spline_lstm.model.forecaster import SplineForecaster
+    from spline_lstm.model.training import fit, mix, seed_everything
 
     seed_everything(params.seed)
     rows = len(prepared.names)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from spline_lstm.contract import RunPaths
+from spline_lstm.run.contract import RunPaths
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from spline_lstm.contract import RunPaths, SharedPaths
+from spline_lstm.run.contract import RunPaths, SharedPaths
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
@@ -21,6 +21,7 @@ SHARED_PATHS = SharedPaths(Path("artifacts"))
 MODULES = sorted(
     path.relative_to(ROOT) for folder in ("spline_lstm", "stages") for path in (ROOT / folder).rglob("*.py")
 )
+ROOMS = ("run", "audit", "data", "model", "scores", "pages")  # each imports from itself and those before it
 READ_PARAMS = {
     "preprocess": {"run_id", "data", "split", "windows", "gaps"},
     "train": {"run_id", "seed", "spline", "model", "train"},
@@ -70,12 +71,37 @@ def test_imports_have_no_cycle_and_never_point_to_the_stages():
             assert not any(other.parts[0] == "stages" for other in reached)
 
 
+def room(file: Path) -> str | None:
+    """The room of the library that a module stands in."""
+    return file.parts[1] if file.parts[0] == "spline_lstm" and len(file.parts) > 2 else None
+
+
+def test_every_module_stands_in_a_room_and_rooms_import_downwards():
+    for file in MODULES:
+        if file.parts[0] == "spline_lstm":
+            assert room(file) in ROOMS or file == Path("spline_lstm/__init__.py")
+            for other in imports(file):
+                assert ROOMS.index(room(other) or "run") <= ROOMS.index(room(file) or "run"), f"{file}: {other}"
+
+
+def test_packages_hold_no_code():
+    """A stage lists rooms and its own module: nothing may change from what is not listed."""
+    for file in MODULES:
+        if file.name == "__init__.py":
+            assert len(ast.parse((ROOT / file).read_text(encoding="utf-8")).body) == 1
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_deps_name_the_modules_that_a_stage_uses_and_no_others(stage):
-    used = {path.as_posix() for path in closure(Path(f"stages/{stage}.py"))}
-    listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+def test_deps_name_the_rooms_that_a_stage_uses_and_no_others(stage):
+    reached = [file for file in closure(Path(f"stages/{stage}.py")) if file.name != "__init__.py"]
+    used = {f"spline_lstm/{room(file)}" if room(file) else file.as_posix() for file in reached}
+    listed = {dep for dep in STAGES[stage]["deps"] if dep.startswith(("spline_lstm", "stages"))}
 
     assert listed == used
+
+
+def test_python_caches_do_not_count_as_changes():
+    assert "__pycache__/" in (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize("stage", RUN.artifacts())

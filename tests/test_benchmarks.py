@@ -10,7 +10,7 @@ from benchmarks.missing import BLOCK, RIVALS, removed
 from benchmarks.page import spread, write_section
 from benchmarks.runs import Run, run_all
 from benchmarks.unseen import STEPS, series
-from spline_lstm.gaps import runs
+from spline_lstm.data.gaps import runs
 
 
 def complete(steps=2000):

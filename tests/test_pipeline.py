@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 from conftest import Project, outcome
 
-from spline_lstm.errors import UnhealthyRunError
-from spline_lstm.files import sha256, write_json, write_pickle
-from spline_lstm.health import check_run
-from spline_lstm.metrics import mae, rmse
+from spline_lstm.audit.health import check_run
+from spline_lstm.run.errors import UnhealthyRunError
+from spline_lstm.run.files import sha256, write_json, write_pickle
+from spline_lstm.scores.metrics import mae, rmse
 
 RAN = re.compile(r"Running stage '(\w+)'")
 

@@ -14,9 +14,9 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.params import parse_params
-from spline_lstm.preprocessing import prepare, prepare_for_forecast
-from spline_lstm.series import read_panel
+from spline_lstm.data.preprocessing import prepare, prepare_for_forecast
+from spline_lstm.data.series import read_panel
+from spline_lstm.run.params import parse_params
 
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 START = pd.Timestamp("2021-03-01")

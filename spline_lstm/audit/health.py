@@ -1,0 +1,83 @@
+"""The health gate: does a finished run have every artifact, intact and of one run?"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from spline_lstm.run.contract import (
+    NPZ_KEYS,
+    REQUIRED_METRICS,
+    RunPaths,
+    open_preprocessed,
+    open_trained,
+    require_keys,
+    require_same_run,
+)
+from spline_lstm.run.errors import ArtifactError, UnhealthyRunError
+from spline_lstm.run.files import read_json, read_npz, sha256
+
+
+def newest_run(root: Path) -> str:
+    """The run whose metrics were written last.
+
+    Raises:
+        UnhealthyRunError: No run has metrics.
+    """
+    metrics = sorted((root / "metrics").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    if not metrics:
+        raise UnhealthyRunError(
+            f"`{root / 'metrics'}` must hold the metrics of a finished run. Received: none. Run `dvc repro`."
+        )
+    return metrics[-1].stem
+
+
+def check_run(paths: RunPaths) -> int:
+    """Pass every gate of a finished run.
+
+    Returns:
+        The number of artifacts checked.
+
+    Raises:
+        RunIdMismatchError: An artifact names another run (compared before anything else).
+        UnhealthyRunError: An artifact or a metric is missing.
+        ArtifactError: An artifact lacks a key, has the wrong schema or was changed.
+    """
+    named = (paths.metrics, paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metadata)
+    require_same_run(paths, *named)
+    files = [file for group in paths.artifacts().values() for file in group]
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise UnhealthyRunError(
+            f"Run {paths.run_id!r} must have all of its {len(files)} artifacts. Received: no {', '.join(missing)}. "
+            "Run `dvc repro`, which restores or rebuilds them."
+        )
+    _require_metrics(paths)
+    require_keys(paths.processed, read_npz(paths.processed), *NPZ_KEYS)
+    open_preprocessed(paths)
+    open_trained(paths)
+    metadata = read_json(paths.metadata)
+    require_keys(paths.metadata, metadata, "created_at", "artifacts")
+    for file in files:
+        name = file.relative_to(paths.root).as_posix()
+        if file != paths.metadata and metadata["artifacts"].get(name) != sha256(file):
+            raise ArtifactError(
+                f"`{file}` must have the sha256 recorded in `{paths.metadata}`. Received: another. "
+                "It was changed after the run: delete it and run `dvc repro`."
+            )
+    return len(files)
+
+
+def _require_metrics(paths: RunPaths) -> None:
+    content = read_json(paths.metrics)
+    missing = [key for key in ("metrics", "checkpoints") if key not in content]
+    scores = content.get("metrics", {})
+    missing += [f"metrics.{key}" for key in REQUIRED_METRICS if key not in scores]
+    if missing:
+        raise UnhealthyRunError(
+            f"`{paths.metrics}` must hold run_id, metrics, checkpoints and the scores {', '.join(REQUIRED_METRICS)}. "
+            f"Received: no {', '.join(missing)}. Run `dvc repro`."
+        )
+    if not math.isfinite(scores["rmse"] if isinstance(scores["rmse"], int | float) else math.nan):
+        raise UnhealthyRunError(
+            f"`{paths.metrics}` must hold a finite rmse. Received: {scores['rmse']!r:.40}. Look at the report."
+        )

@@ -1,0 +1,119 @@
+"""`.keras` archives whose bytes depend on the model alone, read without trusting them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import keras
+import pydantic
+from pydantic import ConfigDict, Field
+
+from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.run.errors import ArtifactError
+from spline_lstm.run.files import CORRUPT, read_bytes, write_bytes
+
+EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
+LARGEST_WEIGHTS = 1 << 30
+Size = Annotated[int, Field(gt=0, le=100_000, strict=True)]
+Scale = Annotated[float, Field(gt=0)]
+
+
+class ForecasterSettings(pydantic.BaseModel):
+    """What config.json may ask for; sizes are capped, since building a model allocates them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+    lookback: Size
+    horizon: Size
+    rows: Size
+    members: Annotated[list[Size], Field(min_length=1, max_length=16)]
+    segment: Size
+    coefficients: Annotated[int, Field(gt=0, le=4096, strict=True)]
+    degree: Annotated[int, Field(ge=0, le=5, strict=True)]
+    penalty: Annotated[float, Field(ge=0)]
+    cell: Literal["lstm", "gru"]
+    units: Annotated[int, Field(ge=2, le=4096, strict=True)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    linear: bool
+    share: Annotated[float, Field(ge=0, le=1)]
+    input_scale: Scale
+    output_scale: Scale
+
+
+def save_checkpoint(model: SplineForecaster, path: Path) -> None:
+    """Write a Keras 3 archive; equal weights and settings give equal bytes.
+
+    Keras itself writes the time of day, memory addresses and an unstable order of entries.
+
+    Raises:
+        ArtifactError: The file cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder, "draft.keras")
+        model.save(draft)
+        with zipfile.ZipFile(draft) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+    entries["config.json"] = _stable_json(_renumbered(json.loads(entries["config.json"]), {}))
+    metadata = json.loads(entries["metadata.json"])
+    entries["metadata.json"] = _stable_json({**metadata, "date_saved": "1980-01-01@00:00:00"})
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(entries):
+            archive.writestr(zipfile.ZipInfo(name, EPOCH_ZERO), entries[name])
+    write_bytes(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> SplineForecaster:
+    """Build the model from our own code and load nothing but weights from the archive.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        ArtifactError: It is not an archive of such a model.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
+            if archive.getinfo("model.weights.h5").file_size > LARGEST_WEIGHTS:
+                raise ValueError("weights of more than 1 GiB")
+            config = json.loads(archive.read("config.json"))
+            weights = archive.read("model.weights.h5")
+        if config["registered_name"] != "spline_lstm>SplineForecaster":
+            raise ValueError(f"a model named {config['registered_name']!r:.80}")
+        settings = ForecasterSettings.model_validate(config["config"])
+        model = SplineForecaster(**settings.model_dump())
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "model.weights.h5")
+            file.write_bytes(weights)
+            model.load_weights(file)
+    except CORRUPT as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ArtifactError(
+            f"`{path}` must be a checkpoint of this pipeline. Received: {reason}. Delete it and run `dvc repro`."
+        ) from error
+    return model
+
+
+def _renumbered(value: Any, ids: dict[int, int]) -> Any:
+    """Replace Keras' `shared_object_id`, a memory address, by its order of appearance."""
+    if isinstance(value, dict):
+        return {
+            key: ids.setdefault(item, len(ids)) if key == "shared_object_id" else _renumbered(item, ids)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_renumbered(item, ids) for item in value]
+    return value
+
+
+def _stable_json(content: Any) -> bytes:
+    return json.dumps(content, indent=2, sort_keys=True).encode()
+
+
+def parameter_count(model: keras.Model) -> int:
+    """Number of trained and fixed weights."""
+    return int(model.count_params())

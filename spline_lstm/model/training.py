@@ -1,0 +1,299 @@
+"""The fit loop: seeded, compiled, with averaged weights, early stopping and a history per epoch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule, PolynomialDecay
+from tqdm import tqdm
+
+from spline_lstm.data.windows import WindowIndex, WindowSource
+from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.run.params import TrainParams
+
+log = logging.getLogger(__name__)
+
+PREDICT_BATCH = 512
+AVERAGE_MEMORY = 0.995  # of the moving average of the weights
+CLIP_NORM = 1.0
+PROGRESS_SECONDS = 1.0
+HUBER_DELTA = 0.5  # in units of the model's output scale
+MIXED = 0.5  # standard deviation of the share of another window that is added to one
+FEWEST_BATCHES, MOST_BATCHES = 100, 1000  # of an epoch
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history.
+
+    Attributes:
+        epoch: From 1.
+        loss: Mean Huber loss of train windows, in units of the model's `output_scale`.
+        validation_mse: Of the averaged weights without the linear part, standardized.
+    """
+
+    epoch: int
+    loss: float
+    validation_mse: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit leaves: averaged weights in the order of `model.get_weights()`, and the way there."""
+
+    best: list[np.ndarray]
+    last: list[np.ndarray]
+    best_epoch: int
+    history: tuple[Epoch, ...]
+
+
+def seed_everything(seed: int) -> None:
+    """Make weights a function of the seed alone, on one platform."""
+    keras.utils.set_random_seed(seed)
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+
+
+def fit(
+    model: SplineForecaster,
+    source: WindowSource,
+    train: WindowIndex,
+    validation: WindowIndex,
+    params: TrainParams,
+    seed: int,
+) -> FitResult:
+    """Train the members of `model` in place.
+
+    The windows come in a new order at each pass, in batches of one shape. An epoch is one pass, but
+    `FEWEST_BATCHES` at least and `MOST_BATCHES` at most. Validation scores the moving average of the
+    weights, which is also what the checkpoints hold.
+
+    Args:
+        model: Its members are trained; its linear part is not.
+        source: Where windows are cut from.
+        train: Windows to learn from.
+        validation: Windows that choose the best epoch.
+        params: As resolved by `sizing.train_settings`.
+        seed: Of the order and the augmentation of windows.
+
+    Returns:
+        The averaged weights of the best and of the last epoch.
+    """
+    assert params.batch_size is not None
+    size = min(params.batch_size, len(train))
+    steps = min(max(len(train) // size, FEWEST_BATCHES), MOST_BATCHES)
+    # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
+    step, averages = compiled_step(model, PolynomialDecay(0.0, max(1, steps // 2), params.learning_rate))
+    error_of = _compiled_error(model)
+    batches = train_batches(source, train, size, np.random.default_rng(seed), bool(params.augment))
+
+    history: list[Epoch] = []
+    best: tuple[float, int, list[np.ndarray]] | None = None
+    bar = tqdm(total=params.epochs * steps, unit="batch", mininterval=PROGRESS_SECONDS, dynamic_ncols=True)
+    for epoch in range(1, params.epochs + 1):
+        bar.set_description(f"epoch {epoch}/{params.epochs}", refresh=False)
+        total = 0.0
+        for batch in islice(batches, steps):
+            total += float(step(*batch))
+            bar.update()
+        trained = [weight.numpy() for weight in model.trainable_variables]
+        _assign(model, [average.numpy() for average in averages])
+        validation_mse = _mean_error(error_of, source, validation)
+        averaged = model.get_weights()
+        history.append(Epoch(epoch, total / steps, validation_mse))
+        if best is None or validation_mse < best[0]:
+            best = validation_mse, epoch, averaged
+        bar.set_postfix(loss=f"{total / steps:.4f}", validation=f"{validation_mse:.4f}")
+        if epoch - best[1] >= params.patience:
+            break
+        _assign(model, trained)
+    bar.close()
+    assert best is not None
+    log.info("best epoch %d of %d, validation MSE %.4f", best[1], len(history), best[0])
+    return FitResult(best[2], averaged, best[1], tuple(history))
+
+
+def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
+    """Forecast windows in batches of one shape, so that no window's bytes depend on how many there are.
+
+    Returns:
+        `(windows, horizon)`, float32, standardized.
+    """
+
+    @tf.function(jit_compile=True)
+    def forward(values: tf.Tensor, missing: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        return model(values, missing, row, training=False)
+
+    forecasts = np.empty((len(rows), source.horizon), np.float32)
+    batches = range(0, len(rows), PREDICT_BATCH)
+    for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5):
+        part = slice(start, start + PREDICT_BATCH)
+        padding = (0, PREDICT_BATCH - len(rows[part]))
+        row, origin = np.pad(rows[part], padding, mode="edge"), np.pad(origins[part], padding, mode="edge")
+        batch = forward(source.inputs(row, origin), source.missing(row, origin), row.astype(np.int32))
+        forecasts[part] = batch.numpy()[: len(rows[part])]
+    return forecasts
+
+
+def mix(model: SplineForecaster, source: WindowSource, validation: WindowIndex) -> dict[str, dict[str, float]]:
+    """Set the members' share in the forecast to what validation windows ask for.
+
+    The share is the least-squares solution of targets on linear forecast and members, clipped to
+    0 and 1: members that help nowhere leave the linear forecast alone.
+
+    Returns:
+        `mse` and `mae` of the `linear`, the `members` and the `mixed` forecast on validation windows,
+        standardized.
+    """
+    targets = source.outputs(validation.rows, validation.origins)
+    forecasts = {}
+    for name, share in {"linear": 0.0, "members": 1.0}.items():
+        if name == "members" or model.linear:
+            model.share = share
+            forecasts[name] = predict(model, source, validation.rows, validation.origins)
+    forecasts["mixed"] = forecasts["members"]
+    if model.linear:
+        model.share = optimal_share(targets, forecasts["linear"], forecasts["members"])
+        forecasts["mixed"] = forecasts["linear"] + model.share * (forecasts["members"] - forecasts["linear"])
+    return {name: _errors(targets, forecast) for name, forecast in forecasts.items()}
+
+
+def _errors(targets: np.ndarray, forecast: np.ndarray) -> dict[str, float]:
+    observed = np.isfinite(targets)
+    error = (targets - forecast)[observed].astype(float)
+    return {"mse": float(np.mean(error**2)), "mae": float(np.mean(np.abs(error)))}
+
+
+def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) -> float:
+    """The share `w` from 0 to 1 with the least squared error of `linear + w * (members - linear)`.
+
+    Args:
+        targets: NaN where nothing was observed; all three of one shape.
+        linear: Forecasts.
+        members: Forecasts.
+    """
+    observed = np.isfinite(targets)
+    difference = (members - linear)[observed].astype(float)
+    left = (targets - linear)[observed].astype(float)
+    norm = difference @ difference
+    return float(np.clip(difference @ left / norm, 0, 1)) if norm > 0 else 0.0
+
+
+def augment(values: np.ndarray, targets: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Turn windows upside down at random, and add some of another window of the batch to each.
+
+    For a linear system sums and mirror images of series are series, too; the members learn it as far as
+    the data does not speak against it.
+
+    Args:
+        values: `(windows, lookback)`; their last values are taken out of them and of the targets.
+        targets: `(windows, horizon)`, NaN where nothing was observed.
+        random: Decides.
+
+    Returns:
+        The same, level-free; a target that is missing in either of two windows is missing in their sum.
+    """
+    count = len(values)
+    level = values[:, -1:]
+    sign = random.choice(np.array([-1, 1], np.float32), (count, 1))
+    amount = MIXED * random.standard_normal((count, 1), np.float32)
+    other = random.permutation(count)
+    values, targets = values - level, targets - level
+    return sign * values + amount * values[other], sign * targets + amount * targets[other]
+
+
+def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
+    """Mean Huber loss of the observed targets; a missing one (NaN) has weight zero."""
+    observed = tf.math.is_finite(targets)
+    error = tf.abs(tf.where(observed, targets, 0.0) - forecasts) / scale
+    inner = tf.minimum(error, HUBER_DELTA)
+    loss = tf.where(observed, inner * (error - inner / 2), 0.0)
+    return tf.reduce_sum(loss) / tf.maximum(tf.reduce_sum(tf.cast(observed, loss.dtype)), 1.0)
+
+
+def compiled_step(
+    model: SplineForecaster, learning_rate: float | LearningRateSchedule
+) -> tuple[Callable[..., tf.Tensor], list[tf.Variable]]:
+    """A training step, from a batch to its loss, and the moving averages of the weights that it updates.
+
+    Each member has a loss of its own: members that learned together would share their mistakes.
+    """
+    optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=CLIP_NORM)
+    optimizer.build(model.trainable_variables)
+    averages = [tf.Variable(weight) for weight in model.trainable_variables]
+
+    @tf.function(jit_compile=True)
+    def step(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        level = values[:, -1:]
+        with tf.GradientTape() as tape:
+            forecasts = model.member_forecasts(values - level, missing, rows, training=True)
+            loss = sum(_huber(targets - level, forecast, model.output_scale) for forecast in forecasts)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables))
+        count = tf.cast(optimizer.iterations, tf.float32)
+        memory = tf.minimum(AVERAGE_MEMORY, (1 + count) / (10 + count))  # young averages forget their start
+        for average, weight in zip(averages, model.trainable_variables, strict=True):
+            average.assign(memory * average + (1 - memory) * weight)
+        return loss / len(forecasts)
+
+    return step, averages
+
+
+def _compiled_error(model: SplineForecaster) -> Callable[..., tf.Tensor]:
+    """Sum of squared errors of the members' mean over observed targets, and their number."""
+
+    @tf.function(jit_compile=True)
+    def error(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        level = values[:, -1:]
+        forecasts = model.member_forecasts(values - level, missing, rows)
+        observed = tf.math.is_finite(targets)
+        errors = tf.where(observed, targets - level - sum(forecasts) / len(forecasts), 0.0)
+        return tf.reduce_sum(errors**2), tf.reduce_sum(tf.cast(observed, tf.float32))
+
+    return error
+
+
+def _mean_error(error_of: Callable[..., tf.Tensor], source: WindowSource, windows: WindowIndex) -> float:
+    """Mean squared error; a last, partial batch is filled with repeated windows whose targets are hidden."""
+    size = min(PREDICT_BATCH, len(windows))
+    total, count = 0.0, 0.0
+    for start in range(0, len(windows), size):
+        chosen = np.arange(start, start + size)
+        values, missing, rows, targets = _gather(source, windows, np.minimum(chosen, len(windows) - 1))
+        targets[chosen >= len(windows)] = np.nan
+        squares, observed = error_of(values, missing, rows, targets)
+        total, count = total + float(squares), count + float(observed)
+    return total / max(count, 1.0)
+
+
+def train_batches(
+    source: WindowSource, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Batches without end: pass after pass over the windows, each in a new order."""
+    while True:
+        order = random.permutation(len(windows))
+        for start in range(0, len(order) - size + 1, size):
+            values, missing, rows, targets = _gather(source, windows, order[start : start + size])
+            if augmented:
+                values, targets = augment(values, targets, random)
+            yield values, missing, rows, targets
+
+
+def _gather(source: WindowSource, windows: WindowIndex, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+    rows, origins = windows.rows[chosen], windows.origins[chosen]
+    return (
+        source.inputs(rows, origins),
+        source.missing(rows, origins),
+        rows.astype(np.int32),
+        source.outputs(rows, origins),
+    )
+
+
+def _assign(model: SplineForecaster, values: list[np.ndarray]) -> None:
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,1 @@
+"""What a run is: its contract, params, files and errors."""

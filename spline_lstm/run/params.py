@@ -1,0 +1,253 @@
+"""params.yaml as frozen, validated sections. Every mistake is listed in one message."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from spline_lstm.run.contract import checked_run_id
+from spline_lstm.run.errors import InputNotFoundError, ParamsError
+from spline_lstm.run.files import require_input, write_text
+
+NULL_TAG = "tag:yaml.org,2002:null"
+PARAMS_FILE = Path("params.yaml")
+
+
+def _border(value: object) -> object:
+    """Where a split ends: a share of the rows, a count of rows, or a date."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, str) or (number and (0 < value < 1 or (value >= 1 and value == int(value)))):  # type: ignore
+        return value
+    raise ValueError("must be a share below 1, a whole number of rows, or a date in quotes")
+
+
+def _timezone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
+    return name
+
+
+def _targets(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _run_id(value: object) -> str:
+    try:
+        return checked_run_id(value)
+    except ParamsError as error:
+        raise ValueError(str(error)) from None
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("must name each column once")
+    return names
+
+
+Steps = Annotated[int, Field(gt=0, strict=True)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Border = Annotated[float | int | str, BeforeValidator(_border)]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_targets), AfterValidator(_distinct), Field(min_length=1)]
+
+
+class Section(pydantic.BaseModel):
+    """A section of params.yaml: frozen, no unknown keys, no silent conversions from text to number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataParams(Section):
+    """Where the series comes from and how it is put on a regular grid."""
+
+    path: Annotated[str, Field(min_length=1)]
+    timestamp: str
+    target: Columns
+    frequency: str | None = None
+    aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
+    duplicates: Literal["error", "mean", "first", "last"] = "error"
+    timestamp_format: str | None = None
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+
+
+class SplitParams(Section):
+    """Chronological borders. Each is a share of all rows, a count of rows, or the last date."""
+
+    train: Border = 0.7
+    validation: Border = 0.15
+    test: Border | None = None
+
+
+class WindowParams(Section):
+    """What the model sees and what it forecasts, in steps of the grid."""
+
+    horizon: Steps
+    lookback: Steps | None = None
+
+
+class GapParams(Section):
+    """How missing values are filled, and how many are too many."""
+
+    season: Steps | None = None
+    longest: Steps | None = None
+    max_missing: Share = 0.6
+
+
+class SplineParams(Section):
+    """The penalised B-splines that represent each segment of a window."""
+
+    segment: Steps | None = None
+    coefficients: Steps | None = None
+    degree: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
+    penalty: Annotated[float, Field(ge=0)] = 0.01
+
+
+class ModelParams(Section):
+    """The recurrent forecaster."""
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    units: Annotated[int, Field(ge=2, le=4096, strict=True)] | None = None
+    dropout: Share = 0.2
+    linear: bool = True
+    members: Annotated[tuple[Steps, ...], Field(min_length=1, max_length=16)] | None = None
+
+
+class TrainParams(Section):
+    """The fit."""
+
+    epochs: Steps = 40
+    batch_size: Steps | None = None
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    patience: Steps = 2
+    augment: bool | None = None
+
+
+class EvaluateParams(Section):
+    """What the scores and intervals are."""
+
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    scale: Literal["original", "standardized"] = "original"
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    run_id: Annotated[str, BeforeValidator(_run_id)]
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 7
+    data: DataParams
+    split: SplitParams = SplitParams()
+    windows: WindowParams
+    gaps: GapParams = GapParams()
+    spline: SplineParams = SplineParams()
+    model: ModelParams = ModelParams()
+    train: TrainParams = TrainParams()
+    evaluate: EvaluateParams = EvaluateParams()
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate params.yaml.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        ParamsError: It is not YAML, or breaks rules; the message lists all of them.
+    """
+    return parse_params(_parse_yaml(_read(path)))
+
+
+def parse_params(content: object) -> Params:
+    """Validate the content of a params.yaml.
+
+    Raises:
+        ParamsError: It lists every mistake.
+    """
+    if not isinstance(content, Mapping):
+        raise ParamsError(f"params.yaml must be a mapping of sections. Received: {type(content).__name__}.")
+    try:
+        return Params.model_validate(content)
+    except pydantic.ValidationError as error:
+        mistakes = [_mistake(details) for details in error.errors()]
+    raise ParamsError(" ".join([f"params.yaml has {len(mistakes)} mistake(s):", *mistakes]))
+
+
+def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
+    """Change values of params.yaml in place, comments kept, if the result is valid.
+
+    Args:
+        assignments: `section.key=value` each, the value as YAML; text stays text where text is due.
+        path: The file to change.
+
+    Raises:
+        InputNotFoundError: There is no such file, or no input at the new data.path.
+        ParamsError: An assignment is malformed or the result is invalid; the file is as it was.
+    """
+    round_trip = YAML()
+    round_trip.preserve_quotes = True
+    round_trip.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL_TAG, "null"))
+    content = _read(path)
+    _parse_yaml(content)
+    document = round_trip.load(content)
+    for assignment in assignments:
+        name, separator, value = assignment.partition("=")
+        *sections, key = name.split(".")
+        section = document
+        for part in sections:
+            section = section.get(part) if isinstance(section, dict) else None
+        if not separator or not isinstance(section, dict):
+            raise ParamsError(f"--set takes SECTION.KEY=VALUE. Received: {assignment!r:.120}.")
+        section[key] = value if name in ("run_id", "data.path") else _parse_yaml(value)
+    params = parse_params(document)
+    require_input(Path(params.data.path))
+    buffer = io.StringIO()
+    round_trip.dump(document, buffer)
+    write_text(path, buffer.getvalue())
+    return params
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputNotFoundError(
+            f"`{path}` must exist. Received: no such file. Run from the root of the project."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"`{path}` must be a readable UTF-8 file. Received: {error}.") from error
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        return YAML(typ="safe").load(text)  # as DVC reads it: YAML 1.2, no key twice
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ParamsError(f"params.yaml must be valid YAML. Received: {' '.join(str(error).split())}.") from error
+
+
+def _mistake(details: Any) -> str:
+    # Pydantic adds the names of union members to the location; those are no keys of params.yaml.
+    location = [str(part) for part in details["loc"][:2]]
+    name = ".".join(location)
+    if details["type"] == "extra_forbidden":
+        return f"`{name}` must be a known key. Received: an unknown one.{_nearest(location)}"
+    if name == "run_id" and details["type"] == "value_error":
+        return str(details["ctx"]["error"])
+    if details["type"] == "missing":
+        return f"`{name}` must be given. Received: nothing."
+    rule = details["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    return f"`{name}` {rule}. Received: {details['input']!r:.80}."
+
+
+def _nearest(location: list[str]) -> str:
+    model: type[pydantic.BaseModel] = Params
+    for part in location[:-1]:
+        model = model.model_fields[part].annotation  # type: ignore[assignment]
+    near = difflib.get_close_matches(location[-1], model.model_fields, n=1, cutoff=0.0)
+    return f" Did you mean `{'.'.join([*location[:-1], *near])}`?"

@@ -1,0 +1,59 @@
+"""What a user would try first. Each forecasts standardized windows from what was known at their origins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from spline_lstm.data.windows import WindowIndex, WindowSource
+from spline_lstm.model.ridge import RidgeForecaster
+
+CHUNK = 4096
+Forecast = Callable[[np.ndarray, int], np.ndarray]
+
+
+def naive(history: np.ndarray, horizon: int) -> np.ndarray:
+    """Repeat the last value of `(windows, steps)`, for `(windows, horizon)`."""
+    return np.repeat(history[:, -1:], horizon, axis=1)
+
+
+def moving_average(history: np.ndarray, horizon: int) -> np.ndarray:
+    """Repeat the mean of the whole history."""
+    return np.repeat(history.mean(axis=1, keepdims=True), horizon, axis=1)
+
+
+def seasonal_naive(history: np.ndarray, horizon: int) -> np.ndarray:
+    """Repeat the history, which is one season."""
+    return history[:, np.arange(horizon) % history.shape[1]]
+
+
+def baseline_forecasts(
+    source: WindowSource, windows: WindowIndex, season: int, ridge: RidgeForecaster
+) -> dict[str, np.ndarray]:
+    """Every baseline on the same windows.
+
+    Args:
+        source: Windows of the run.
+        windows: Which of them.
+        season: Steps; the moving average takes one season too, or the lookback where there is none.
+        ridge: Fitted on the train split.
+
+    Returns:
+        `(windows, horizon)` each, standardized. A season longer than the lookback is cut to it.
+    """
+    season = min(season, source.lookback)
+    average = season if season > 1 else source.lookback
+    rules: dict[str, tuple[Forecast, int]] = {
+        "naive": (naive, 1),
+        "moving_average": (moving_average, average),
+        "seasonal_naive": (seasonal_naive, season),
+        "ridge": (lambda history, _: ridge.predict(history), source.lookback),
+    }
+    forecasts = {name: np.empty((len(windows), source.horizon), np.float32) for name in rules}
+    for start in range(0, len(windows), CHUNK):
+        part = slice(start, start + CHUNK)
+        history = source.inputs(windows.rows[part], windows.origins[part])
+        for name, (forecast, steps) in rules.items():
+            forecasts[name][part] = forecast(history[:, -steps:], source.horizon)
+    return forecasts

@@ -1,0 +1,387 @@
+"""Irregular rows become a regular panel by a causal bin; unusable ones become an error that names them."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.data.series import following_timestamps, infer_frequency, read_panel
+from spline_lstm.data.tables import LONGEST_LINE
+from spline_lstm.run.errors import DataError, InputNotFoundError, ParamsError
+from spline_lstm.run.params import DataParams
+
+START = pd.Timestamp("2024-01-01")
+RULES = {
+    "mean": lambda cells: sum(cells) / len(cells),
+    "last": lambda cells: cells[-1],
+    "sum": sum,
+    "min": min,
+    "max": max,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("series")
+
+
+def read(path, anchor=None, **overrides):
+    params = {"path": str(path), "timestamp": "time", "target": "load", **overrides}
+    return read_panel(path, DataParams(**params), anchor)
+
+
+def read_rows(folder, timestamps, values, anchor=None, **overrides):
+    path = folder / "series.csv"
+    pd.DataFrame({"time": timestamps, "load": values}).to_csv(path, index=False)
+    return read(path, anchor, **overrides)
+
+
+def read_text(folder, text, anchor=None, **overrides):
+    path = folder / "series.csv"
+    path.write_text(text, encoding="utf-8")
+    return read(path, anchor, **overrides)
+
+
+@st.composite
+def irregular_rows(draw):
+    """Distinct, sorted times with crowds and gaps, and values of which some are missing."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(5, 80))
+    seconds = [*np.sort(rng.choice(20_000, count, replace=False)), 30_000]
+    values = rng.normal(size=count + 1).round(3)
+    values[rng.random(count + 1) < 0.4] = np.nan
+    values[[0, -1]] = [-9.0, 50.0]  # in different bins, so that no rule makes a constant of them
+    return START + pd.to_timedelta(seconds, unit="s"), values
+
+
+@pytest.mark.parametrize("frequency", ["10min", "1h", "71s"])
+@pytest.mark.parametrize("rule", RULES)
+@given(rows=irregular_rows())
+@settings(max_examples=8)
+def test_a_step_holds_what_was_observed_after_the_step_before_and_not_after_it(folder, rows, rule, frequency):
+    timestamps, values = rows
+    panel = read_rows(folder, timestamps, values, frequency=frequency, aggregate=rule)
+
+    step = pd.Timedelta(frequency)
+    for index, label in enumerate(panel.timestamps):
+        in_bin = [v for t, v in zip(timestamps, values, strict=True) if label - step < t <= label and not math.isnan(v)]
+        found = panel.values[0, index, 0]
+        assert math.isnan(found) if not in_bin else found == pytest.approx(RULES[rule](in_bin))
+    assert (np.diff(panel.timestamps) == step).all()
+    # No row is left outside of the grid, and the grid does not run on after the last row.
+    assert panel.timestamps[0] - step < timestamps[0] <= panel.timestamps[0]
+    assert panel.timestamps[-1] - step < timestamps[-1] <= panel.timestamps[-1]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_of_empty_cells_stays_missing_whatever_the_rule(folder, rule):
+    text = "time,load\n2024-01-01T00:00,1\n2024-01-01T00:10,\n2024-01-01T00:20,\n2024-01-01T02:00,2\n"
+
+    panel = read_text(folder, text, anchor=START, frequency="h", aggregate=rule)
+
+    np.testing.assert_array_equal(panel.values[0, :, 0], [1, np.nan, 2])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(rows=irregular_rows(), later=st.lists(st.integers(1, 9_000), min_size=1, unique=True).map(sorted))
+@settings(max_examples=10)
+def test_later_rows_change_no_step_that_was_complete_before_them(folder, rows, rule, later):
+    timestamps, values = rows
+    appended = timestamps.append(timestamps[-1] + pd.to_timedelta(later, unit="s"))
+    grid = {"frequency": "10min", "aggregate": rule, "anchor": START}
+
+    before = read_rows(folder, timestamps, values, **grid)
+    after = read_rows(folder, appended, [*values, *[1e6] * len(later)], **grid)
+
+    complete = int((before.timestamps <= timestamps[-1]).sum())
+    assert (after.timestamps[:complete] == before.timestamps[:complete]).all()
+    assert after.values[:, :complete].tobytes() == before.values[:, :complete].tobytes()
+
+
+@pytest.mark.parametrize("frequency", ["W-SAT", "MS", "ME", "B"])
+def test_calendar_steps_are_right_closed_too(folder, frequency):
+    rng = np.random.default_rng(0)
+    timestamps = START + pd.to_timedelta(np.sort(rng.choice(400, 150, replace=False)), unit="D")
+    values = rng.normal(size=150).round(3)
+
+    panel = read_rows(folder, timestamps, values, frequency=frequency, aggregate="last")
+
+    labels = panel.timestamps
+    assert (labels == pd.date_range(labels[0], periods=len(labels), freq=frequency)).all()
+    before = labels[0] - pd.Timedelta("400D")
+    for index, label in enumerate(labels):
+        in_bin = values[(before < timestamps) & (timestamps <= label)]
+        assert math.isnan(panel.values[0, index, 0]) if not in_bin.size else panel.values[0, index, 0] == in_bin[-1]
+        before = label
+
+
+@pytest.mark.parametrize("frequency", ["h", "D", "W-SAT", "MS", "ME", "15min", "B", "30s"])
+def test_the_frequency_of_a_regular_clock_is_its_own(frequency):
+    assert infer_frequency(pd.date_range("2021-03-01", periods=50, freq=frequency)) == frequency
+
+
+@pytest.mark.parametrize(
+    ("frequency", "expected"), [("h", "h"), ("D", "D"), ("W-SAT", "7D"), ("MS", "MS"), ("ME", "ME"), ("15min", "15min")]
+)
+@pytest.mark.parametrize("jitter", [0.0, 0.02])
+def test_the_frequency_is_seen_through_gaps_and_jitter(frequency, expected, jitter):
+    rng = np.random.default_rng(1)
+    clock = pd.date_range("2020-01-01", periods=300, freq=frequency)[np.sort(rng.choice(300, 240, replace=False))]
+    seconds = (clock[1] - clock[0]).total_seconds() * jitter
+
+    late = pd.to_timedelta(rng.uniform(0, seconds, len(clock)), unit="s")
+
+    assert infer_frequency(clock + late) == expected
+
+
+def test_a_gap_on_a_working_day_leaves_working_days():
+    clock = pd.date_range("2024-01-01", periods=60, freq="B").delete(17)
+
+    assert infer_frequency(clock) == "B"
+
+
+@pytest.mark.parametrize("frequency", ["97s", "11min", "26h"])
+def test_an_uncommon_step_is_seen_through_gaps_too(frequency):
+    clock = pd.date_range("2024-01-01", periods=60, freq=frequency).delete(17)
+
+    assert infer_frequency(clock) == frequency
+
+
+@pytest.mark.parametrize("frequency", ["h", "W-SAT", "MS"])
+def test_labels_beyond_the_last_one_continue_the_grid(frequency):
+    clock = pd.date_range("2024-01-01", periods=30, freq=frequency)
+
+    assert (following_timestamps(clock[:20], frequency, 10) == clock[20:]).all()
+
+
+def test_two_timestamps_tell_no_frequency():
+    with pytest.raises(DataError, match=r"data\.frequency"):
+        infer_frequency(pd.date_range("2024-01-01", periods=2))
+
+
+def test_a_jittered_clock_has_one_row_in_each_step(folder):
+    rng = np.random.default_rng(2)
+    nominal = pd.date_range("2024-01-01", periods=400, freq="h")
+    values = rng.normal(size=400).round(3)
+
+    panel = read_rows(folder, nominal + pd.to_timedelta(rng.integers(-300, 300, 400), unit="s"), values)
+
+    assert panel.frequency == "h"
+    np.testing.assert_array_equal(panel.values[0, :, 0][: len(values)], values)
+
+
+def test_the_anchor_of_an_earlier_panel_keeps_its_grid(folder):
+    timestamps = pd.date_range("2024-01-01T00:07", periods=48, freq="h")
+
+    panel = read_rows(folder, timestamps, np.arange(48.0), anchor=pd.Timestamp("2023-12-24T00:30"), frequency="h")
+
+    assert panel.timestamps[0] == pd.Timestamp("2024-01-01T00:30")
+    np.testing.assert_array_equal(panel.values[0, :, 0], np.arange(48))
+
+
+def test_wall_clock_times_are_kept_in_utc_over_a_change_of_clocks(folder):
+    wall = pd.date_range("2024-03-30", "2024-04-02", freq="D").strftime("%Y-%m-%d")
+
+    panel = read_rows(folder, wall, [1.0, 2.0, 3.0, 4.0], timezone="Europe/Berlin", frequency="h")
+
+    observed = panel.timestamps[~np.isnan(panel.values[0, :, 0])]
+    assert observed.strftime("%dT%H").tolist() == ["29T23", "30T23", "31T22", "01T22"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2024-10-27T01:30", "2024-10-27T02:30", "2024-10-27T03:30"],  # 02:30 came twice
+        ["2024-03-31T01:30", "2024-03-31T02:30", "2024-03-31T03:30"],  # 02:30 never came
+    ],
+)
+def test_wall_clock_times_that_a_change_of_clocks_repeats_or_skips_are_refused(folder, times):
+    with pytest.raises(DataError, match="exist once in Europe/Berlin"):
+        read_rows(folder, times, [1.0, 2.0, 3.0], timezone="Europe/Berlin", frequency="h")
+
+
+def test_offsets_may_follow_a_change_of_clocks(folder):
+    times = ["2024-10-27T02:30+02:00", "2024-10-27T02:30+01:00", "2024-10-27T03:30+01:00"]
+
+    panel = read_rows(folder, times, [1.0, 2.0, 3.0], frequency="h")
+
+    assert panel.timestamps.astype(str).tolist() == [f"2024-10-27 0{hour}:30:00" for hour in range(3)]
+    assert panel.values[0, :, 0].tolist() == [1, 2, 3]
+
+
+def test_an_offset_in_some_rows_only_is_refused(folder):
+    with pytest.raises(DataError, match=r"offset.*row 2"):
+        read_rows(folder, ["2024-10-27T02:30+02:00", "2024-10-27T02:30", "2024-10-27T03:30+01:00"], [1.0, 2.0, 3.0])
+
+
+def test_one_offset_in_every_row_beats_the_time_zone_given(folder):
+    times = ["2024-06-01T02:00+02:00", "2024-06-01T03:00+02:00", "2024-06-01T04:00+02:00"]
+
+    panel = read_rows(folder, times, [1.0, 2.0, 3.0], timezone="Asia/Tokyo")
+
+    assert panel.timestamps[0] == pd.Timestamp("2024-06-01T00:00")
+
+
+def test_parquet_gives_what_csv_gives(folder):
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {
+            "time": START + pd.to_timedelta(rng.permutation(5000)[:300], unit="min"),
+            "load": rng.normal(size=300).round(3),
+        }
+    )
+    table.loc[::7, "load"] = np.nan
+    table.to_csv(folder / "same.csv", index=False)
+    table.to_parquet(folder / "same.parquet")
+
+    csv, parquet = read(folder / "same.csv", frequency="h"), read(folder / "same.parquet", frequency="h")
+
+    assert parquet.values.tobytes() == csv.values.tobytes()
+    assert (parquet.timestamps == csv.timestamps).all()
+    assert parquet.findings == csv.findings
+    assert csv.findings["sorted"] is False
+
+
+def test_a_parquet_file_may_keep_its_timestamps_in_the_index(folder):
+    table = pd.DataFrame({"load": [1.0, 2.0, 3.0]}, index=pd.date_range(START, periods=3, name="time"))
+    table.to_parquet(folder / "indexed.parquet")
+
+    assert read(folder / "indexed.parquet").values[0, :, 0].tolist() == [1, 2, 3]
+
+
+def test_channels_stand_in_the_order_asked_for_and_gaps_are_counted(folder):
+    text = "time,load,oil\n2024-01-01,1,5\n2024-01-02,,6\n2024-01-05,2,\n2024-01-06,3,8\n"
+
+    panel = read_text(folder, text, target=["oil", "load"], frequency="D")
+
+    np.testing.assert_array_equal(panel.values[0].T, [[5, 6, *[np.nan] * 3, 8], [1, *[np.nan] * 3, 2, 3]])
+    assert panel.channels == ("oil", "load")
+    assert panel.findings["channels"]["load"] == {"missing": 3, "missing_share": 0.5, "gaps": 1, "longest_gap": 3}
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("mean", 3.0), ("first", 2.0), ("last", 4.0)])
+def test_equal_timestamps_are_resolved_as_params_say(folder, rule, expected):
+    text = "time,load\n2024-01-01,1\n2024-01-02,2\n2024-01-02,4\n2024-01-03,5\n"
+
+    panel = read_text(folder, text, duplicates=rule)
+
+    assert panel.values[0, :, 0].tolist() == [1, expected, 5]
+    assert panel.findings["duplicates"] == 1
+
+
+GOOD = "2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n"
+BAD_TABLES = {
+    "empty file": ("", "empty file"),
+    "blank file": (" \n\n", "empty file"),
+    "header only": ("time,load\n", "rows below its header"),
+    "no such column": ("time,lode\n" + GOOD, "column 'load'.*Did you mean 'lode'"),
+    "no timestamps": ("tme,load\n" + GOOD, "column 'time'.*Did you mean 'tme'"),
+    "nothing alike": ("time,xyz\n" + GOOD, "column 'load'.*Mend data"),
+    "unparsable timestamp": (f"time,load\n{GOOD}soon,4\n", "'time'.*'soon' in row 4 after the header"),
+    "timestamp out of range": (f"time,load\n{GOOD}9999-01-01,4\n", "'time'.*'9999-01-01' in row 4"),
+    "empty timestamp": (f"time,load\n{GOOD},4\n", "'time'.*an empty cell in row 4"),
+    "seconds as timestamps": ("time,load\n1704067200,1\n1704153600,2\n1704240000,3\n", "'time'.*'1704067200' in row 1"),
+    "same timestamp twice": (f"time,load\n{GOOD}2024-01-02,4\n", "2024-01-02 00:00:00 again in row 4 .*1 repeat"),
+    "infinity": (f"time,load\n{GOOD}2024-01-04,inf\n", "'load'.*inf.* in row 4"),
+    "number too large": (f"time,load\n{GOOD}2024-01-04,1e999\n", "'load'.*in row 4"),
+    "text among numbers": (f"time,load\n{GOOD}2024-01-04,many\n", "'load'.*'many' in row 4"),
+    "constant": ("time,load\n2024-01-01,5\n2024-01-02,5\n2024-01-03,5\n", "'load' must vary. Received: 5"),
+    "nothing observed": ("time,load\n2024-01-01,\n2024-01-02,\n2024-01-03,\n", "'load' must hold observations"),
+    "too few rows": ("time,load\n2024-01-01,1\n2024-01-02,2\n", r"data\.frequency"),
+    "a stray year": (f"time,load\n{GOOD}2199-01-01,4\n", "at most 100 steps per row"),
+    "surplus cell in one row": ("time,load\n2024-01-01,1\n2024-01-02,2,9\n2024-01-03,3\n", "readable table"),
+    "surplus cell in every row": ("time,load\n2024-01-01,1,7\n2024-01-02,2,8\n2024-01-03,3,9\n", "readable table"),
+    "unclosed quote": ('time,load\n"2024-01-01,1\n2024-01-02,2\n', "readable table|timestamps"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_an_unusable_table_is_refused_by_the_row_or_column_at_fault(folder, text, message):
+    with pytest.raises(DataError, match=message):
+        read_text(folder, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("noise.csv", bytes(range(256)) * 20, "binary"),
+        ("latin.csv", "time,load\n2024-01-01,1\n# Züge\n".encode("latin-1"), "UTF-8"),
+        ("noise.parquet", bytes(range(256)) * 20, "readable table"),
+        ("empty.parquet", b"", "readable table"),
+        ("line.csv", b"time,load\n" + b"1" * (2 * LONGEST_LINE), "lines shorter than"),
+    ],
+)
+def test_files_that_hold_no_table_are_refused(folder, name, content, message):
+    (folder / name).write_bytes(content)
+
+    with pytest.raises(DataError, match=message):
+        read(folder / name)
+
+
+@pytest.mark.parametrize("name", ["absent.csv", ".", "absent.parquet"])
+def test_a_path_that_is_no_file_is_refused(folder, name):
+    with pytest.raises(InputNotFoundError, match="must be a file"):
+        read(folder / name)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[1, 2, 3], np.array(["3000-01-01", "3000-01-02", "3000-01-03"], "datetime64[us]")],
+    ids=["numbers", "far"],
+)
+def test_parquet_columns_that_are_no_usable_timestamps_are_refused(folder, column):
+    pd.DataFrame({"time": column, "load": [1.0, 2.0, 3.0]}).to_parquet(folder / "typed.parquet")
+
+    with pytest.raises(DataError, match="'time'"):
+        read(folder / "typed.parquet")
+
+
+def test_parquet_timestamps_as_target_are_refused(folder):
+    clock = pd.date_range(START, periods=3)
+    pd.DataFrame({"time": clock, "load": clock}).to_parquet(folder / "typed.parquet")
+
+    with pytest.raises(DataError, match="'load' must hold finite numbers"):
+        read(folder / "typed.parquet")
+
+
+@pytest.mark.parametrize("frequency", ["fortnightly", "0h", "-1h", "-1MS"])
+def test_a_frequency_that_is_no_forward_step_is_refused(folder, frequency):
+    with pytest.raises(ParamsError, match=r"data\.frequency"):
+        read_text(folder, "time,load\n" + GOOD, frequency=frequency)
+
+
+def test_gaps_and_jitter_do_not_stretch_an_inferred_step():
+    rng = np.random.default_rng(0)
+    seconds = 3600 * np.arange(400) + rng.uniform(-720, 720, 400)
+    clock = pd.DatetimeIndex(pd.Timestamp(START) + pd.to_timedelta(seconds[rng.random(400) > 0.25].round(), unit="s"))
+
+    assert infer_frequency(clock) == "h"
+
+
+def test_a_column_that_stands_twice_is_refused(folder):
+    with pytest.raises(DataError, match="one column 'load'"):
+        read_text(folder, "time,load,load\n2024-01-01,1,2\n2024-01-02,2,3\n2024-01-03,3,4\n")
+
+
+def test_numbers_are_read_to_the_last_bit(folder):
+    values = np.random.default_rng(0).normal(size=50)
+    rows = "".join(f"2024-02-{day:02},{value!r}\n" for day, value in zip(range(1, 29), values.tolist(), strict=False))
+
+    panel = read_text(folder, "time,load\n" + rows)
+
+    np.testing.assert_array_equal(panel.values[0, :, 0], values[:28])
+
+
+def test_new_data_keeps_the_time_of_day_of_a_calendar_grid(folder):
+    text = "time,load\n2024-01-06T10:00,1\n2024-01-13T10:00,2\n2024-01-20T10:00,3\n"
+    anchor = pd.Timestamp("2023-12-02")
+
+    (folder / "late.csv").write_text(text, encoding="utf-8")
+    params = DataParams(path="late.csv", timestamp="time", target="load", frequency="W-SAT")
+    panel = read_panel(folder / "late.csv", params, anchor=anchor)
+
+    assert panel.timestamps.astype(str).tolist() == ["2024-01-13", "2024-01-20", "2024-01-27"]
+    assert panel.values[0, :, 0].tolist() == [1, 2, 3]

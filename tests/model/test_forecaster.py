@@ -1,0 +1,246 @@
+"""Every layer and cell passes one suite of checks; checkpoints are byte-stable and harmless."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.model.checkpoints import load_checkpoint, save_checkpoint
+from spline_lstm.model.forecaster import Dropout, SplineForecaster, SplineSegments
+from spline_lstm.model.splines import bspline_basis, penalized_operator
+from spline_lstm.run.errors import ArtifactError, ShapeError
+
+SETTINGS = {
+    "lookback": 12,
+    "horizon": 5,
+    "rows": 2,
+    "members": [12],
+    "segment": 4,
+    "coefficients": 3,
+    "degree": 2,
+    "penalty": 0.1,
+    "units": 6,
+    "dropout": 0.3,
+    "linear": True,
+}
+
+
+def build(cell="lstm", **changes):
+    return SplineForecaster(**{**SETTINGS, "cell": cell, **changes})
+
+
+def windows(model, count=3, seed=0):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(count, model.lookback)).astype("float32")
+    missing = (rng.random((count, model.lookback)) < 0.2).astype("float32")
+    return values, missing, rng.integers(0, model.settings["rows"], count).astype("int32")
+
+
+def test_segments_survive_their_config():
+    layer = SplineSegments(4, 3, 2, 0.5, name="segments")
+    inputs = np.random.default_rng(0).normal(size=(2, 10, 2)).astype("float32")
+    again = SplineSegments.from_config(layer.get_config())
+
+    np.testing.assert_array_equal(layer(inputs), again(inputs))
+    assert again.get_config() == layer.get_config()
+
+
+def test_segments_are_the_penalized_fit_of_each_stretch():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(2, 11, 2)).astype("float32")
+    operator = penalized_operator(bspline_basis(4, 3, 2), 0.5)
+
+    found = SplineSegments(4, 3, 2, 0.5)(values).numpy()
+
+    padded = np.concatenate([np.zeros((2, 1, 2)), values], axis=1)  # the oldest segment lacks one step
+    for segment in range(3):
+        for channel in range(2):
+            expected = padded[:, 4 * segment : 4 * segment + 4, channel] @ operator.T
+            np.testing.assert_allclose(found[:, segment, 3 * channel : 3 * channel + 3], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+class TestEveryCell:
+    @settings(max_examples=6)
+    @given(lookback=st.integers(1, 30), horizon=st.integers(1, 30), segment=st.integers(1, 12), rows=st.integers(1, 3))
+    def test_any_lengths_give_finite_forecasts(self, cell, lookback, horizon, segment, rows):
+        segment = min(segment, lookback)
+        coefficients = min(3, segment)
+        model = build(
+            cell,
+            lookback=lookback,
+            horizon=horizon,
+            members=[lookback, -(-lookback // 2)],
+            segment=segment,
+            coefficients=coefficients,
+            rows=rows,
+            linear=False,
+        )
+
+        forecast = model(*windows(model)).numpy()
+
+        assert forecast.shape == (3, horizon)
+        assert np.isfinite(forecast).all()
+
+    def test_a_shift_of_the_window_shifts_the_forecast(self, cell):
+        model = build(cell, linear=False)
+        values, missing, rows = windows(model)
+
+        shifted = model(values + 7, missing, rows).numpy()
+
+        np.testing.assert_allclose(shifted, model(values, missing, rows).numpy() + 7, atol=1e-4)
+
+    def test_the_forecast_lies_between_the_linear_one_and_the_mean_of_the_members(self, cell):
+        rng = np.random.default_rng(2)
+        kernel = rng.normal(size=(12, 5)).astype("float32")
+        model = build(cell, members=[12, 7], share=0.25, output_scale=3.0, input_scale=2.0)
+        model.set_linear(kernel)
+        values, missing, rows = windows(model)
+
+        level = values[:, -1:]
+        linear = (values - level) @ kernel
+        members = np.mean(
+            [forecast.numpy() for forecast in model.member_forecasts(values - level, missing, rows)], axis=0
+        )
+        expected = 0.75 * linear + 0.25 * members + level
+        np.testing.assert_allclose(model(values, missing, rows).numpy(), expected, atol=1e-4)
+
+    def test_without_a_share_the_forecast_is_linear(self, cell):
+        kernel = np.random.default_rng(2).normal(size=(12, 5)).astype("float32")
+        model = build(cell, share=0.0)
+        model.set_linear(kernel)
+        values, missing, rows = windows(model)
+
+        level = values[:, -1:]
+        np.testing.assert_allclose(model(values, missing, rows), (values - level) @ kernel + level, atol=1e-5)
+
+    def test_a_member_sees_no_more_than_its_own_lookback(self, cell):
+        model = build(cell, members=[5], linear=False)
+        values, missing, rows = windows(model)
+        changed = values.copy()
+        changed[:, :7] += 3
+
+        np.testing.assert_array_equal(model(changed, missing, rows), model(values, missing, rows))
+
+    def test_every_trained_weight_gets_a_gradient(self, cell):
+        model = build(cell, members=[12, 7], linear=False, dropout=0.0)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(*windows(model, 20), training=True) ** 2)
+
+        for variable, gradient in zip(
+            model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+        ):
+            assert gradient is not None, variable.path
+            assert np.any(tf.convert_to_tensor(gradient).numpy() != 0), variable.path
+
+    def test_the_linear_forecast_is_not_trained(self, cell):
+        model = build(cell)
+
+        assert not any("linear" in variable.path for variable in model.trainable_variables)
+
+    def test_a_window_does_not_see_its_neighbours(self, cell):
+        model = build(cell)
+        values, missing, rows = windows(model, 4)
+
+        alone = model(values[:1], missing[:1], rows[:1]).numpy()
+
+        np.testing.assert_allclose(model(values, missing, rows).numpy()[:1], alone, atol=1e-6)
+
+    def test_a_checkpoint_brings_back_the_model(self, cell, tmp_path):
+        model = build(cell)
+        save_checkpoint(model, tmp_path / "a.keras")
+
+        again = load_checkpoint(tmp_path / "a.keras")
+        through_keras = keras.saving.load_model(tmp_path / "a.keras")
+
+        inputs = windows(model)
+        np.testing.assert_array_equal(again(*inputs), model(*inputs))
+        np.testing.assert_array_equal(through_keras(*inputs), model(*inputs))
+
+    def test_equal_weights_give_equal_bytes(self, cell, tmp_path):
+        for name in ("a", "b"):
+            keras.utils.set_random_seed(3)
+            save_checkpoint(build(cell), tmp_path / f"{name}.keras")
+
+        assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.6])
+def test_dropout_keeps_the_mean_and_drops_the_share(rate):
+    layer = Dropout(rate, seed=1)
+    ones = np.ones((200, 300), "float32")
+
+    dropped, again = (tf.convert_to_tensor(layer(ones, training=True)).numpy() for _ in range(2))
+
+    assert np.mean(dropped == 0) == pytest.approx(rate, abs=0.01)
+    np.testing.assert_allclose(dropped[dropped != 0], 1 / (1 - rate), rtol=1e-6)
+    assert rate == 0 or (dropped != again).any()
+    np.testing.assert_array_equal(layer(ones, training=False), ones)
+
+
+def test_windows_of_another_shape_are_refused():
+    with pytest.raises(ShapeError, match="lookback"):
+        build().require_fit(13, 5, 2)
+
+
+def rewritten(path, change):
+    """The archive at `path` with `config.json` changed."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(entries["config.json"])
+    change(config)
+    entries["config.json"] = json.dumps(config).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    path.write_bytes(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config["config"].update(units=10**11),
+        lambda config: config["config"].update(lookback=-1),
+        lambda config: config["config"].update(members=[12] * 1000),
+        lambda config: config["config"].update(members=[]),
+        lambda config: config["config"].update(share=2.0),
+        lambda config: config["config"].update(cell="os.system"),
+        lambda config: config["config"].update(extra=1),
+        lambda config: config.update(registered_name="builtins>exec"),
+        lambda config: config["config"].pop("horizon"),
+        lambda config: config["config"].update(horizon=9),  # the weights are of another shape
+    ],
+)
+def test_a_hostile_config_is_refused(tmp_path, change):
+    path = tmp_path / "a.keras"
+    save_checkpoint(build(), path)
+    rewritten(path, change)
+
+    with pytest.raises(ArtifactError):
+        load_checkpoint(path)
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_damaged_bytes_are_refused_or_harmless(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damaged") / "a.keras"
+    save_checkpoint(build(), path)
+    content = bytearray(path.read_bytes())
+    for position in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20)):
+        content[position] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(bytes(content[: data.draw(st.integers(0, len(content)))]))
+
+    try:
+        model = load_checkpoint(path)
+    except ArtifactError:
+        return
+    assert isinstance(model, SplineForecaster)

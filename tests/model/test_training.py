@@ -1,0 +1,169 @@
+"""The fit loop: the loss counts observed targets only, seeds decide the bytes, averages and stopping work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.data.gaps import fill_gaps
+from spline_lstm.data.windows import Splits, WindowSource, index_windows
+from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.training import (
+    HUBER_DELTA,
+    PREDICT_BATCH,
+    _huber,
+    augment,
+    fit,
+    mix,
+    optimal_share,
+    predict,
+    seed_everything,
+)
+from spline_lstm.run.params import TrainParams
+
+LOOKBACK, HORIZON = 12, 4
+
+
+def wave(steps=300, missing=0.1):
+    rng = np.random.default_rng(0)
+    values = np.sin(np.arange(steps) * 2 * np.pi / 8)[None] + 0.1 * rng.normal(size=(1, steps))
+    values[rng.random(values.shape) < missing] = np.nan
+    return WindowSource(fill_gaps(values, 8), values.astype("float32"), LOOKBACK, HORIZON)
+
+
+def fitted(cell="gru", seed=3, **changes):
+    source, splits = wave(), Splits(200, 250, 300)
+    train, validation = (index_windows(source, splits, name, 6, 0.9) for name in ("train", "validation"))
+    seed_everything(seed)
+    model = SplineForecaster(
+        lookback=LOOKBACK, horizon=HORIZON, rows=1, members=[LOOKBACK], segment=4, coefficients=3, degree=2,
+        penalty=0.1, cell=cell, units=8, dropout=0.1, linear=False,
+    )  # fmt: skip
+    params = TrainParams(**{"epochs": 3, "batch_size": 16, "patience": 3, "augment": True, **changes})
+    return model, source, fit(model, source, train, validation, params, seed)
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_the_loss_is_the_mean_huber_of_observed_targets(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    targets, forecasts = rng.normal(size=(2, 3, 5)).astype("float32") * 3
+    targets[rng.random(targets.shape) < data.draw(st.floats(0, 1))] = np.nan
+    scale = data.draw(st.floats(0.1, 10))
+
+    found = float(_huber(tf.constant(targets), tf.constant(forecasts), scale))
+
+    losses = []
+    for target, forecast in zip(targets.ravel(), forecasts.ravel(), strict=True):
+        if not np.isnan(target):
+            error = abs(float(target) - float(forecast)) / scale
+            losses.append(error**2 / 2 if error <= HUBER_DELTA else HUBER_DELTA * (error - HUBER_DELTA / 2))
+    assert found == pytest.approx(np.mean(losses) if losses else 0.0, rel=1e-4, abs=1e-6)
+
+
+def test_a_missing_target_has_no_gradient():
+    forecasts = tf.Variable(np.zeros((1, 3), "float32"))
+    with tf.GradientTape() as tape:
+        loss = _huber(tf.constant([[1.0, np.nan, 2.0]]), forecasts, 1.0)
+
+    gradient = tape.gradient(loss, forecasts).numpy()
+
+    assert gradient[0, 1] == 0
+    assert (gradient[0, [0, 2]] != 0).all()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_training_learns_a_season(cell):
+    _, _, result = fitted(cell, epochs=4, learning_rate=0.01)
+
+    assert min(epoch.validation_mse for epoch in result.history) < 0.1  # half of which is noise; the variance is 0.5
+
+
+def test_a_seed_decides_every_bit():
+    first, again, other = (fitted(seed=seed)[2] for seed in (3, 3, 4))
+
+    for one, two in zip(first.best + first.last, again.best + again.last, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert first.history == again.history
+    assert any((one != two).any() for one, two in zip(first.best, other.best, strict=True))
+
+
+def test_the_best_weights_are_those_of_the_least_validation_mse():
+    _, _, result = fitted(epochs=6, learning_rate=0.3)
+    losses = [epoch.validation_mse for epoch in result.history]
+
+    assert result.best_epoch == 1 + int(np.argmin(losses))
+
+
+def test_training_stops_when_patience_ends():
+    _, _, result = fitted(epochs=60, learning_rate=0.5, patience=2)
+
+    assert len(result.history) == result.best_epoch + 2
+
+
+def test_a_forecast_does_not_depend_on_how_many_windows_there_are():
+    model, source, _ = fitted()
+    origins = np.resize(np.arange(LOOKBACK - 1, 290), PREDICT_BATCH + 37)
+    rows = np.zeros_like(origins)
+
+    together = predict(model, source, rows, origins)
+    few = predict(model, source, rows[:5], origins[:5])
+
+    np.testing.assert_array_equal(together[:5], few)
+
+
+def test_augmented_windows_are_sums_of_mirrored_windows():
+    rng = np.random.default_rng(0)
+    values, targets = rng.normal(size=(6, 8)).astype("float32"), rng.normal(size=(6, 3)).astype("float32")
+    targets[2, 1] = np.nan
+
+    found, wanted = augment(values, targets, np.random.default_rng(1))
+
+    whole = np.hstack([values, targets]) - values[:, -1:]
+    for window, new in enumerate(np.hstack([found, wanted])):
+        assert sum(is_sum(new, whole[window], other) for other in whole) == 1
+
+
+def is_sum(new, window, other):
+    """Whether `new` is the window or its mirror image plus a multiple of another, missing where either is."""
+    known = np.isfinite(window + other)
+    if not np.array_equal(known, np.isfinite(new)):
+        return False
+    design = np.stack([window, other], axis=1)[known]
+    weights, *_ = np.linalg.lstsq(design, new[known], rcond=None)
+    sign = weights.sum() if window is other else weights[0]
+    return np.allclose(design @ weights, new[known], atol=1e-4) and (window is other or abs(abs(sign) - 1) < 1e-4)
+
+
+@given(seed=st.integers(0, 1000), noise=st.floats(0, 5))
+@settings(max_examples=40)
+def test_no_share_is_better_than_the_optimal_one(seed, noise):
+    rng = np.random.default_rng(seed)
+    targets = rng.normal(size=(5, 4))
+    linear, members = targets + rng.normal(size=(5, 4)), targets + noise * rng.normal(size=(5, 4))
+    targets[0, 0] = np.nan
+
+    share = optimal_share(targets, linear, members)
+
+    def error(share):
+        return np.nanmean((linear + share * (members - linear) - targets) ** 2)
+
+    assert 0 <= share <= 1
+    assert error(share) <= min(error(other) for other in np.linspace(0, 1, 101)) + 1e-9
+
+
+def test_members_that_say_what_the_linear_forecast_says_get_no_share():
+    assert optimal_share(np.ones((2, 2)), np.zeros((2, 2)), np.zeros((2, 2))) == 0
+
+
+def test_the_error_after_mixing_is_that_of_the_forecast_that_the_model_then_makes():
+    model, source, _ = fitted()
+    validation = index_windows(source, Splits(200, 250, 300), "validation", 6, 0.9)
+
+    found = mix(model, source, validation)["mixed"]["mse"]
+
+    forecast = predict(model, source, validation.rows, validation.origins)
+    assert found == pytest.approx(np.nanmean((source.outputs(validation.rows, validation.origins) - forecast) ** 2))

@@ -1,0 +1,252 @@
+"""params.yaml is valid or every mistake in it is told at once."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.run.errors import InputNotFoundError, ParamsError
+from spline_lstm.run.params import DataParams, load_params, parse_params, set_params
+
+SHIPPED = Path(__file__).parents[2] / "params.yaml"
+
+
+def shipped(**changes):
+    """The content of the shipped file; `a__b` sets `a.b`."""
+    content = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        *sections, key = name.split("__")
+        section = content
+        for part in sections:
+            section = section[part]
+        section[key] = value
+    return content
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A copy of the shipped file in a folder that holds its input."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "params.yaml"
+    path.write_text(SHIPPED.read_text(encoding="utf-8"), encoding="utf-8")
+    for name in (shipped()["data"]["path"], "other.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return path
+
+
+def test_the_shipped_file_is_valid_and_names_every_setting():
+    params = load_params(SHIPPED)
+
+    written = shipped()
+    dumped = params.model_dump(mode="json")
+    assert set(written) == set(dumped)
+    for name, section in dumped.items():
+        if isinstance(section, dict):
+            assert set(written[name]) == set(section)
+
+
+def test_every_default_is_the_shipped_value_or_derived():
+    short = {"run_id": "demo", "data": {"path": "a.csv", "timestamp": "t", "target": "y"}, "windows": {"horizon": 26}}
+
+    defaults, written = parse_params(short), load_params(SHIPPED)
+
+    for name in ("seed", "split", "gaps", "spline", "model", "train", "evaluate", "windows"):
+        assert getattr(defaults, name) == getattr(written, name)
+
+
+def test_all_mistakes_are_in_one_message():
+    content = shipped(
+        run_id="a b", seed=-1, train__epochs=0, train__learning_rate="fast", model__cell="rnn", split__train=1.5
+    )
+    del content["windows"]["horizon"]
+
+    with pytest.raises(ParamsError) as caught:
+        parse_params(content)
+
+    message = str(caught.value)
+    assert "7 mistake(s)" in message
+    for name in ("run_id", "seed", "epochs", "learning_rate", "cell", "split.train", "windows.horizon"):
+        assert name in message
+    for received in ("'a b'", "-1", "0", "'fast'", "'rnn'", "1.5", "nothing"):
+        assert f"Received: {received}" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "nearest"),
+    [
+        ({"sead": 1}, "sead", "seed"),
+        ({"train__epoch": 1}, "train.epoch", "train.epochs"),
+        ({"train__lr": 0.1}, "train.lr", "train.learning_rate"),
+        ({"model__unit": 3}, "model.unit", "model.units"),
+        ({"split__validate": 0.1}, "split.validate", "split.validation"),
+    ],
+)
+def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
+    with pytest.raises(ParamsError, match=f"`{name}` must be a known key.*Did you mean `{nearest}`"):
+        parse_params(shipped(**change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run_id": 20240101},
+        {"seed": True},
+        {"seed": 1.5},
+        {"seed": 2**31},
+        {"train__epochs": "3"},
+        {"train__epochs": 3.0},
+        {"train__batch_size": 0},
+        {"train__learning_rate": 0},
+        {"train__learning_rate": float("nan")},
+        {"train__learning_rate": float("inf")},
+        {"windows__horizon": None},
+        {"windows__lookback": 0},
+        {"gaps__max_missing": 1.0},
+        {"gaps__season": -12},
+        {"spline__degree": 6},
+        {"spline__penalty": -0.1},
+        {"model__dropout": 1.0},
+        {"evaluate__coverage": 1.0},
+        {"evaluate__scale": "log"},
+        {"split__train": 0},
+        {"split__train": -5},
+        {"split__train": 2.5},
+        {"split__train": True},
+        {"split__train": None},
+        {"data__path": ""},
+        {"data__target": []},
+        {"data__target": ["co2", "co2"]},
+        {"data__timezone": "Mars/Olympus"},
+        {"data__timezone": "../etc/passwd"},
+        {"data__aggregate": "median"},
+        {"data": None},
+        {"windows": 26},
+    ],
+    ids=str,
+)
+def test_a_value_that_breaks_a_rule_is_named(change):
+    name = next(iter(change)).replace("__", ".")
+
+    with pytest.raises(ParamsError, match=rf"1 mistake\(s\): `{name}`.*Received: "):
+        parse_params(shipped(**change))
+
+
+@pytest.mark.parametrize("content", [None, [], "text", 7, {}, {7: 7}])
+def test_what_is_no_mapping_of_sections_is_refused(content):
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        parse_params(content)
+
+
+def test_one_target_may_stand_without_a_list():
+    assert DataParams(path="a.csv", timestamp="t", target="load").target == ("load",)
+    assert DataParams(path="a.csv", timestamp="t", target=["load", "oil"]).target == ("load", "oil")
+
+
+def test_params_cannot_be_changed_in_memory():
+    with pytest.raises(ValueError, match="frozen"):
+        load_params(SHIPPED).train.epochs = 3
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: b: c", "\t- a", "!!python/object/apply:os.getcwd []", "seed: 2024-13-45", "[" * 5000]
+)
+def test_what_is_no_yaml_is_refused(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ParamsError, match=r"params\.yaml must be"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(ParamsError, match="readable UTF-8"):
+        load_params(tmp_path / "params.yaml")
+    with pytest.raises(ParamsError, match="readable UTF-8"):
+        load_params(tmp_path)
+
+
+def test_a_missing_file_is_an_input_not_found(tmp_path):
+    with pytest.raises(InputNotFoundError, match="from the root of the project"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_setting_values_keeps_comments_and_all_other_lines(file):
+    before = file.read_text(encoding="utf-8").splitlines()
+
+    params = set_params(["run_id=second", "train.epochs=3", "windows.lookback=52", "data.path=other.csv"], file)
+
+    after = file.read_text(encoding="utf-8").splitlines()
+    changed = [(old.split()[0], old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert [key for key, _, _ in changed] == ["run_id:", "path:", "lookback:", "epochs:"]
+    for _, old, new in changed:
+        assert new.partition("#")[2] == old.partition("#")[2]
+    assert params == load_params(file)
+    assert (params.run_id, params.train.epochs, params.windows.lookback) == ("second", 3, 52)
+
+
+def test_setting_a_value_to_what_it_is_changes_no_byte(file):
+    quoted = file.read_text(encoding="utf-8").replace("timestamp: date ", 'timestamp: "date" ')
+    file.write_text(quoted, encoding="utf-8")
+    before = file.read_bytes()
+
+    set_params([f"seed={shipped()['seed']}", "windows.lookback=null"], file)
+
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("assignments", "error"),
+    [
+        (["train.epochs=0"], ParamsError),
+        (["train.epochs=3", "train.epoch=3"], ParamsError),
+        (["run_id=../up"], ParamsError),
+        (["run_id="], ParamsError),
+        (["train.epochs"], ParamsError),
+        (["optimizer.name=adam"], ParamsError),
+        (["seed.of.what=3"], ParamsError),
+        (["=3"], ParamsError),
+        (["train={"], ParamsError),
+        (["train=3"], ParamsError),
+        (["data.path=absent.csv"], InputNotFoundError),
+    ],
+)
+def test_a_change_that_is_not_valid_leaves_the_file_alone(file, assignments, error):
+    before = file.read_bytes()
+
+    with pytest.raises(error):
+        set_params(assignments, file)
+
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in file.parent.iterdir()) == ["data", "other.csv", "params.yaml"]
+
+
+def test_a_key_that_stands_twice_is_refused(file):
+    file.write_text(file.read_text(encoding="utf-8") + "\nseed: 8\n", encoding="utf-8")
+
+    with pytest.raises(ParamsError, match="seed"):
+        set_params(["train.epochs=3"], file)
+    with pytest.raises(ParamsError, match="seed"):
+        load_params(file)
+
+
+# Words that YAML turns into numbers, dates or truth values unless they are quoted.
+yaml_words = st.sampled_from(
+    ["007", "1e5", "20240101_1200", "2024-01-01", "0x1F", "1_000", "yes", "No", "on", "null", "1."]
+)
+
+
+@given(run_id=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True) | yaml_words)
+@settings(max_examples=40)
+def test_a_run_id_that_was_set_is_read_back_as_it_is(tmp_path_factory, run_id):
+    folder = tmp_path_factory.mktemp("params")
+    (folder / "input.csv").touch()
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(shipped(data__path=str(folder / "input.csv"))), encoding="utf-8")
+
+    set_params([f"run_id={run_id}"], path)
+
+    assert load_params(path).run_id == run_id

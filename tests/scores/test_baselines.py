@@ -1,0 +1,68 @@
+"""What a user would try first, spelled out with loops."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.data.gaps import fill_gaps
+from spline_lstm.data.windows import WindowIndex, WindowSource
+from spline_lstm.model.ridge import RidgeForecaster
+from spline_lstm.scores.baselines import CHUNK, baseline_forecasts, moving_average, naive, seasonal_naive
+
+
+@given(steps=st.integers(1, 9), horizon=st.integers(1, 12), seed=st.integers(0, 99))
+@settings(max_examples=40)
+def test_the_rules_forecast_what_their_names_say(steps, horizon, seed):
+    history = np.random.default_rng(seed).normal(size=(3, steps))
+    for window in range(3):
+        for ahead in range(horizon):
+            assert naive(history, horizon)[window, ahead] == history[window, -1]
+            assert moving_average(history, horizon)[window, ahead] == pytest.approx(sum(history[window]) / steps)
+            assert seasonal_naive(history, horizon)[window, ahead] == history[window, ahead % steps]
+
+
+def source_and_windows(time, lookback, horizon):
+    values = np.random.default_rng(0).normal(size=(2, time)).cumsum(axis=1)
+    source = WindowSource(fill_gaps(values, 1), values.astype(np.float32), lookback, horizon)
+    origins = np.repeat(np.arange(lookback - 1, time - horizon), 2)
+    return source, WindowIndex(np.tile([0, 1], len(origins) // 2), origins, dropped=0)
+
+
+@pytest.mark.parametrize(("season", "averaged", "repeated"), [(1, 8, 1), (3, 3, 3), (8, 8, 8), (50, 8, 8)])
+def test_baselines_see_one_season_or_as_much_of_it_as_the_lookback_holds(season, averaged, repeated):
+    source, windows = source_and_windows(time=60, lookback=8, horizon=5)
+    ridge = RidgeForecaster(np.eye(8, 5), penalty=0.1)
+
+    forecasts = baseline_forecasts(source, windows, season, ridge)
+
+    assert set(forecasts) == {"naive", "moving_average", "seasonal_naive", "ridge"}
+    values = source.targets
+    for window, (row, origin) in enumerate(zip(windows.rows, windows.origins, strict=True)):
+        known = values[row, origin - 7 : origin + 1]
+        np.testing.assert_array_equal(forecasts["naive"][window], np.full(5, known[-1]))
+        np.testing.assert_allclose(forecasts["moving_average"][window], np.full(5, known[-averaged:].mean()), rtol=1e-5)
+        np.testing.assert_array_equal(
+            forecasts["seasonal_naive"][window], [known[i % repeated - repeated] for i in range(5)]
+        )
+        np.testing.assert_allclose(forecasts["ridge"][window], ridge.predict(known[None])[0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_season_repeats_at_its_own_phase():
+    source, windows = source_and_windows(time=60, lookback=12, horizon=6)
+    wave = np.tile(np.arange(4, dtype=float), (2, 15))
+    source = WindowSource(fill_gaps(wave, 1), wave.astype(np.float32), 12, 6)
+
+    forecasts = baseline_forecasts(source, windows, 4, RidgeForecaster(np.zeros((12, 6)), 0.1))
+
+    np.testing.assert_array_equal(forecasts["seasonal_naive"], source.outputs(windows.rows, windows.origins))
+
+
+def test_every_window_beyond_the_first_chunk_is_forecast_too():
+    source, windows = source_and_windows(time=CHUNK // 2 + 50, lookback=2, horizon=1)
+    assert len(windows) > CHUNK
+
+    forecasts = baseline_forecasts(source, windows, 1, RidgeForecaster(np.zeros((2, 1)), 0.1))
+
+    for name in ("naive", "ridge"):
+        np.testing.assert_array_equal(forecasts[name][:, 0], source.targets[windows.rows, windows.origins])

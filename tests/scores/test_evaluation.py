@@ -1,0 +1,154 @@
+"""Scores count observed targets only, overall, by series and by step, beside the baselines'."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.run.errors import InsufficientDataError
+from spline_lstm.scores.evaluation import Forecasts, evaluate_forecasts
+
+NAMES = ("load", "oil")
+
+
+def random_forecasts(seed, windows=7, horizon=3, missing_share=0.3):
+    rng = np.random.default_rng(seed)
+    y_true = rng.normal(size=(windows, horizon)) * 10 + 50
+    y_true[rng.random(y_true.shape) < missing_share] = np.nan
+    y_true[0, 0] = 42.0
+    return Forecasts(
+        rows=rng.integers(0, 2, windows),
+        origins=np.arange(windows),
+        y_true=y_true,
+        y_pred=rng.normal(size=(windows, horizon)) * 10 + 50,
+        half_widths=rng.uniform(2, 20, (2, horizon)),
+    )
+
+
+def observed_cells(forecasts):
+    """Every scored cell as window, row, step, target."""
+    for window, targets in enumerate(forecasts.y_true):
+        for step, target in enumerate(targets):
+            if not math.isnan(target):
+                yield window, int(forecasts.rows[window]), step, target
+
+
+def slow_scores(forecasts, prediction, cells, scales):
+    errors = [prediction[window, step] - target for window, _, step, target in cells]
+    scaled = [abs(error) / scales[row] for error, (_, row, _, _) in zip(errors, cells, strict=True)]
+    return {
+        "mae": sum(map(abs, errors)) / len(errors),
+        "mse": sum(error**2 for error in errors) / len(errors),
+        "rmse": math.sqrt(sum(error**2 for error in errors) / len(errors)),
+        "bias": sum(errors) / len(errors),
+        "mase": sum(scaled) / len(scaled),
+    }
+
+
+def slow_interval_scores(forecasts, cells):
+    widths = [forecasts.half_widths[row, step] for _, row, step, _ in cells]
+    covered = [
+        abs(target - forecasts.y_pred[window, step]) <= width
+        for (window, _, step, target), width in zip(cells, widths, strict=True)
+    ]
+    return {
+        "coverage": sum(covered) / len(cells),
+        "interval_width": 2 * sum(widths) / len(cells),
+        "observed": len(cells),
+    }
+
+
+def assert_holds(table, expected):
+    assert {name: table[name] for name in expected} == pytest.approx(expected)
+
+
+@given(seed=st.integers(0, 2**32 - 1), missing_share=st.sampled_from([0.0, 0.3, 0.9]))
+@settings(max_examples=50)
+def test_tables_are_what_loops_over_observed_cells_give(seed, missing_share):
+    forecasts = random_forecasts(seed, missing_share=missing_share)
+    flat = np.full_like(forecasts.y_pred, 50.0)
+    scales = np.array([2.0, 5.0])
+
+    tables = evaluate_forecasts(forecasts, {"flat": flat}, NAMES, scales)
+
+    cells = list(observed_cells(forecasts))
+    for chosen, table in [
+        (cells, tables["metrics"]),
+        *(([c for c in cells if NAMES[c[1]] == name], table) for name, table in tables["per_series"].items()),
+    ]:
+        assert_holds(table, slow_scores(forecasts, forecasts.y_pred, chosen, scales))
+        assert_holds(table, slow_interval_scores(forecasts, chosen))
+    assert_holds(tables["baselines"]["flat"], slow_scores(forecasts, flat, cells, scales))
+    assert set(tables["per_series"]) == {NAMES[row] for _, row, _, _ in cells}
+    assert [table["step"] for table in tables["per_step"]] == sorted({step + 1 for _, _, step, _ in cells})
+    for table in tables["per_step"]:
+        chosen = [cell for cell in cells if cell[2] + 1 == table["step"]]
+        scores = slow_scores(forecasts, forecasts.y_pred, chosen, scales)
+        assert_holds(table, {"mae": scores["mae"], "rmse": scores["rmse"]})
+        assert_holds(table, {"coverage": slow_interval_scores(forecasts, chosen)["coverage"]})
+        assert_holds(table, {"flat_rmse": slow_scores(forecasts, flat, chosen, scales)["rmse"]})
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_forecasts_of_missing_targets_do_not_count(seed):
+    forecasts = random_forecasts(seed)
+    flat = np.full_like(forecasts.y_pred, 50.0)
+    wild = np.where(np.isnan(forecasts.y_true), 1e30, 0)
+
+    sober = evaluate_forecasts(forecasts, {"flat": flat}, NAMES, np.ones(2))
+    other = Forecasts(
+        forecasts.rows, forecasts.origins, forecasts.y_true, forecasts.y_pred + wild, forecasts.half_widths
+    )
+
+    assert evaluate_forecasts(other, {"flat": flat + wild}, NAMES, np.ones(2)) == sober
+
+
+def test_skill_compares_with_the_baseline_of_least_rmse():
+    forecasts = random_forecasts(0, missing_share=0)
+    truth = forecasts.y_true
+    baselines = {"far": truth + 100, "near": truth + 4.0}
+
+    tables = evaluate_forecasts(forecasts, baselines, NAMES, np.ones(2))
+
+    assert tables["best_baseline"] == "near"
+    assert tables["metrics"]["skill"] == pytest.approx(1 - tables["metrics"]["rmse"] / 4)
+
+
+def test_an_error_as_large_as_the_scale_has_a_mase_of_one_in_every_series():
+    scales = np.array([2.0, 500.0])
+    forecasts = random_forecasts(0)
+    late = Forecasts(
+        forecasts.rows,
+        forecasts.origins,
+        forecasts.y_true,
+        forecasts.y_true + scales[forecasts.rows][:, None],
+        forecasts.half_widths,
+    )
+
+    tables = evaluate_forecasts(late, {"flat": late.y_pred}, NAMES, scales)
+
+    assert tables["metrics"]["mase"] == pytest.approx(1)
+    assert all(table["mase"] == pytest.approx(1) for table in tables["per_series"].values())
+
+
+def test_undefined_scores_are_null_in_json():
+    zeros = np.zeros((2, 1))
+    forecasts = Forecasts(np.zeros(2, int), np.arange(2), zeros, zeros, np.ones((1, 1)))
+
+    tables = evaluate_forecasts(forecasts, {"perfect": zeros}, ("load",), np.array([np.nan]))
+
+    for name in ("mape", "wape", "r2", "mase", "skill"):
+        assert tables["metrics"][name] is None
+    assert json.loads(json.dumps(tables, allow_nan=False)) == tables
+
+
+def test_a_test_split_without_observed_targets_is_refused():
+    nothing = np.full((2, 3), np.nan)
+    forecasts = Forecasts(np.zeros(2, int), np.arange(2), nothing, np.zeros((2, 3)), np.ones((1, 3)))
+
+    with pytest.raises(InsufficientDataError, match="test split must hold observed targets"):
+        evaluate_forecasts(forecasts, {"naive": np.zeros((2, 3))}, ("load",), np.ones(1))
