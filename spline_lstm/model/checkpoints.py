@@ -7,7 +7,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import keras
 import pydantic
@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, read_bytes, write_bytes
+from spline_lstm.run.params import Cell
 
 EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 LARGEST_WEIGHTS = 1 << 30
@@ -37,7 +38,7 @@ class ForecasterSettings(pydantic.BaseModel):
     coefficients: Annotated[int, Field(gt=0, le=4096, strict=True)]
     degree: Annotated[int, Field(ge=0, le=5, strict=True)]
     penalty: Annotated[float, Field(ge=0)]
-    cell: Literal["lstm", "gru"]
+    cell: Cell
     units: Annotated[int, Field(ge=2, le=4096, strict=True)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     linear: bool

@@ -12,8 +12,7 @@ from keras import ops
 
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
-
-CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+from spline_lstm.run.params import CELLS
 
 
 @keras.saving.register_keras_serializable(package="spline_lstm")
@@ -78,7 +77,7 @@ class SegmentRecurrence(keras.layers.Layer):
         horizon: Steps of the forecast.
         rows: Number of rows; each has a learned embedding.
         segments: The spline representation of a window.
-        cell: `"lstm"` or `"gru"`.
+        cell: A key of `CELLS`.
         units: Width of the recurrent state, 2 or more.
         dropout: Share of the decoder's state dropped in training.
 
@@ -104,7 +103,7 @@ class SegmentRecurrence(keras.layers.Layer):
         self.horizon_segments = -(-horizon // segments.segment)
         # Every name is given: Keras numbers layers by process, and the numbers would show in checkpoints.
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
-        self.recurrence = CELLS[cell](units, return_state=True, name="recurrence")
+        self.recurrence = getattr(keras.layers, CELLS[cell])(units, return_state=True, name="recurrence")
         self.position = _embedding(self.horizon_segments, units - units // 2, "position")
         self.row = _embedding(rows, units // 2, "row")
         self.dropout = Dropout(dropout, name="dropout")
@@ -140,7 +139,7 @@ class SplineForecaster(keras.Model):
         coefficients: B-splines per segment of the window.
         degree: Of the splines.
         penalty: Of the splines' second differences.
-        cell: `"lstm"` or `"gru"`.
+        cell: A key of `CELLS`.
         units: Width of the recurrent state.
         dropout: Share of the decoder's state dropped in training.
         linear: Whether a linear forecast lies underneath.

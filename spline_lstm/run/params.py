@@ -18,6 +18,7 @@ from spline_lstm.run.contract import checked_run_id
 from spline_lstm.run.errors import InputNotFoundError, ParamsError
 from spline_lstm.run.files import require_input, write_text
 
+CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
 PARAMS_FILE = Path("params.yaml")
 
@@ -55,9 +56,16 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _cell(name: str) -> str:
+    if name not in CELLS:
+        raise ValueError(f"must be {' or '.join(map(repr, CELLS))}")
+    return name
+
+
 Steps = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Border = Annotated[float | int | str, BeforeValidator(_border)]
+Cell = Annotated[str, AfterValidator(_cell)]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_targets), AfterValidator(_distinct), Field(min_length=1)]
 
 
@@ -115,7 +123,7 @@ class SplineParams(Section):
 class ModelParams(Section):
     """The recurrent forecaster."""
 
-    cell: Literal["lstm", "gru"] = "lstm"
+    cell: Cell = "lstm"
     units: Annotated[int, Field(ge=2, le=4096, strict=True)] | None = None
     dropout: Share = 0.2
     linear: bool = True

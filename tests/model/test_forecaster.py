@@ -17,6 +17,7 @@ from spline_lstm.model.checkpoints import load_checkpoint, save_checkpoint
 from spline_lstm.model.forecaster import Dropout, SplineForecaster, SplineSegments
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ArtifactError, ShapeError
+from spline_lstm.run.params import CELLS, ModelParams
 
 SETTINGS = {
     "lookback": 12,
@@ -67,7 +68,7 @@ def test_segments_are_the_penalized_fit_of_each_stretch():
             np.testing.assert_allclose(found[:, segment, 3 * channel : 3 * channel + 3], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 class TestEveryCell:
     @settings(max_examples=6)
     @given(lookback=st.integers(1, 30), horizon=st.integers(1, 30), segment=st.integers(1, 12), rows=st.integers(1, 3))
@@ -171,6 +172,19 @@ class TestEveryCell:
             save_checkpoint(build(cell), tmp_path / f"{name}.keras")
 
         assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+def test_a_further_cell_takes_one_line(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="'lstm' or 'gru'"):
+        ModelParams(cell="simple_rnn")
+    monkeypatch.setitem(CELLS, "simple_rnn", "SimpleRNN")
+    model = build(ModelParams(cell="simple_rnn").cell)
+    save_checkpoint(model, tmp_path / "a.keras")
+
+    again = load_checkpoint(tmp_path / "a.keras")
+
+    inputs = windows(model)
+    np.testing.assert_array_equal(again(*inputs), model(*inputs))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.6])

@@ -22,7 +22,7 @@ from spline_lstm.model.training import (
     predict,
     seed_everything,
 )
-from spline_lstm.run.params import TrainParams
+from spline_lstm.run.params import CELLS, TrainParams
 
 LOOKBACK, HORIZON = 12, 4
 
@@ -75,7 +75,7 @@ def test_a_missing_target_has_no_gradient():
     assert (gradient[0, [0, 2]] != 0).all()
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_training_learns_a_season(cell):
     _, _, result = fitted(cell, epochs=4, learning_rate=0.01)
 
