@@ -80,7 +80,8 @@ def run_all(runs: Sequence[Run], folder: Path, read: Callable[[RunPaths], Any], 
         RuntimeError: A stage failed.
     """
     with ThreadPoolExecutor(jobs) as pool:
-        results = list(tqdm(pool.map(lambda run: _run(run, folder / run.name, read, jobs), runs), total=len(runs)))
+        work = pool.map(lambda run: _run(run, folder / run.name, read, jobs), runs)
+        results = list(tqdm(work, total=len(runs), unit="run"))
     return {run.name: result for run, result in zip(runs, results, strict=True)}
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.progress import PROGRESS_SECONDS, FitProgress
 from spline_lstm.run.params import TrainParams
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 PREDICT_BATCH = 512
 AVERAGE_MEMORY = 0.995  # of the moving average of the weights
 CLIP_NORM = 1.0
-PROGRESS_SECONDS = 1.0
 HUBER_DELTA = 0.5  # in units of the model's output scale
 MIXED = 0.5  # standard deviation of the share of another window that is added to one
 FEWEST_BATCHES, MOST_BATCHES = 100, 1000  # of an epoch
@@ -95,13 +95,12 @@ def fit(
 
     history: list[Epoch] = []
     best: tuple[float, int, list[np.ndarray]] | None = None
-    bar = tqdm(total=params.epochs * steps, unit="batch", mininterval=PROGRESS_SECONDS, dynamic_ncols=True)
+    progress = FitProgress(params.epochs, steps)
     for epoch in range(1, params.epochs + 1):
-        bar.set_description(f"epoch {epoch}/{params.epochs}", refresh=False)
         total = 0.0
         for batch in islice(batches, steps):
             total += float(step(*batch))
-            bar.update()
+            progress.batch_done()
         trained = [weight.numpy() for weight in model.trainable_variables]
         _assign(model, [average.numpy() for average in averages])
         validation_mse = _mean_error(error_of, source, validation)
@@ -109,11 +108,11 @@ def fit(
         history.append(Epoch(epoch, total / steps, validation_mse))
         if best is None or validation_mse < best[0]:
             best = validation_mse, epoch, averaged
-        bar.set_postfix(loss=f"{total / steps:.4f}", validation=f"{validation_mse:.4f}")
+        progress.epoch_done(epoch, total / steps, validation_mse)
         if epoch - best[1] >= params.patience:
             break
         _assign(model, trained)
-    bar.close()
+    progress.close()
     assert best is not None
     log.info("best epoch %d of %d, validation MSE %.4f", best[1], len(history), best[0])
     return FitResult(best[2], averaged, best[1], tuple(history))
@@ -132,7 +131,7 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
 
     forecasts = np.empty((len(rows), source.horizon), np.float32)
     batches = range(0, len(rows), PREDICT_BATCH)
-    for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5):
+    for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5, disable=None):
         part = slice(start, start + PREDICT_BATCH)
         padding = (0, PREDICT_BATCH - len(rows[part]))
         row, origin = np.pad(rows[part], padding, mode="edge"), np.pad(origins[part], padding, mode="edge")

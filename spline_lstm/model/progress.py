@@ -1,0 +1,63 @@
+"""What a person sees of a fit: a bar in a terminal; elsewhere, where a bar would fill a log, a line an epoch."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 1.0
+
+
+class FitProgress:
+    """Follows a fit batch by batch.
+
+    The first batch compiles the step. It takes seconds where others take milliseconds, so the clock of the
+    estimate starts behind it.
+
+    Args:
+        epochs: At most.
+        steps: Batches of an epoch.
+    """
+
+    def __init__(self, epochs: int, steps: int) -> None:
+        self.epochs = epochs
+        self.steps = steps
+        self.bar: tqdm | None = None
+        self.started = 0.0
+        log.info("compiling; then at most %d epochs of %d batches", epochs, steps)
+
+    def batch_done(self) -> None:
+        if self.bar is None:
+            self.started = time.monotonic()
+            self.bar = tqdm(
+                total=self.epochs * self.steps,
+                initial=1,
+                desc=f"epoch 1/{self.epochs}",
+                unit="batch",
+                mininterval=PROGRESS_SECONDS,
+                dynamic_ncols=True,
+                disable=not sys.stderr.isatty(),
+            )
+        else:
+            self.bar.update()
+
+    def epoch_done(self, epoch: int, loss: float, validation: float) -> None:
+        assert self.bar is not None
+        if self.bar.disable:
+            seconds = (time.monotonic() - self.started) / epoch
+            log.info(
+                "epoch %d/%d: loss %.4f, validation %.4f; %.1f s an epoch, at most %.0f s left",
+                *(epoch, self.epochs, loss, validation, seconds, seconds * (self.epochs - epoch)),
+            )
+        else:
+            self.bar.set_description(f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
+            self.bar.set_postfix(loss=f"{loss:.4f}", validation=f"{validation:.4f}")
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
