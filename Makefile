@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PEERS := .venv-peers/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DATA ?= ../shared/data/ETTh1.csv
@@ -27,15 +28,18 @@ bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
 bench-ablation: $(INSTALLED)  ## what each part of the model is worth, on DATA; half an hour
 	python -m benchmarks.ablation --data $(DATA)
 
-bench-speed: $(INSTALLED)  ## speed beside neuralforecast, on DATA; after bench-peers
+bench-speed: $(INSTALLED) $(PEERS)  ## speed beside neuralforecast, on DATA; a quarter of an hour
 	python -m benchmarks.speed --data $(DATA)
 
 bench-unseen: $(INSTALLED)  ## the defaults on a series that was made for it
 	python -m benchmarks.unseen
 
-bench-peers:  ## neuralforecast, in an environment of its own, for bench-speed
+bench-peers: $(PEERS)  ## neuralforecast, in an environment of its own, for bench-speed
+
+$(PEERS):
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check neuralforecast==3.3.0 torch==2.13.0
+	@touch $@
 
 lint: $(INSTALLED)  ## check style and types
 	ruff check .

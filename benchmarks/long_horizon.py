@@ -36,10 +36,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The options, if their file is there."""
+    """The options, if their file is there, and the folder of the runs."""
     options = parser.parse_args()
     if not options.data.is_file():
-        parser.error(f"--data must name a CSV file. Received: {options.data}, which does not exist.")
+        parser.error(
+            f"--data must name a CSV file. Received: {options.data}, which does not exist. "
+            "The project does not ship ETTh1: fetch it, or try another file with DATA=FILE."
+        )
+    options.folder.mkdir(parents=True, exist_ok=True)
     return options
 
 

@@ -33,7 +33,6 @@ Interpolant = Callable[[np.ndarray], np.ndarray]
 
 def main() -> int:
     options = long_horizon.parse(long_horizon.parser(__doc__))
-    options.folder.mkdir(parents=True, exist_ok=True)
     file = options.folder.resolve() / f"{options.data.stem}-with-gaps.csv"
     whole = pd.read_csv(options.data, nrows=sum(options.split))
     values = whole.iloc[:, 1:].to_numpy(float).T

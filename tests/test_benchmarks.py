@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
+from benchmarks import long_horizon
 from benchmarks.missing import BLOCK, RIVALS, removed
 from benchmarks.page import spread, write_section
 from benchmarks.runs import Run, run_all
@@ -66,6 +72,43 @@ def test_a_section_is_replaced_and_the_rest_of_the_page_stays(tmp_path):
     assert page.read_text() == "before\n<!-- a -->\n\nnewer\n\n<!-- /a -->\nafter\n"
     with pytest.raises(ValueError, match="section"):
         write_section(page, "b", "new")
+
+
+def test_a_fresh_clone_has_the_folder_that_runs_are_kept_in(tmp_path, monkeypatch):
+    file, folder = write_csv(tmp_path), tmp_path / "kept" / "here"
+    monkeypatch.setattr("sys.argv", ["bench", "--data", str(file), "--folder", str(folder)])
+
+    options = long_horizon.parse(long_horizon.parser("Measure."))
+
+    assert options.folder == folder
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "ablation", "missing", "speed"])
+def test_a_missing_file_is_one_clear_line(name):
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--data", "nowhere.csv"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "nowhere.csv, which does not exist" in done.stderr.splitlines()[-1]
+    assert "DATA=FILE" in done.stderr.splitlines()[-1]
+
+
+def test_no_bench_target_needs_another_to_have_run():
+    """The peers' environment is made where it is needed, and every target is listed and phony."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^(bench[a-z-]*):(.*?)##", makefile, re.MULTILINE)
+    phony = makefile.partition(".PHONY:")[2].splitlines()[0].split()
+
+    assert {name for name, _ in targets} == {name for name in phony if name.startswith("bench")}
+    assert "$(PEERS)" in dict(targets)["bench-speed"]
+    for name, needs in targets:
+        assert name == "bench-peers" or "$(INSTALLED)" in needs
 
 
 def test_spread_is_mean_and_sample_deviation():
