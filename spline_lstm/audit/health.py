@@ -49,7 +49,7 @@ def check_run(paths: RunPaths) -> int:
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UnhealthyRunError(
             f"Run {paths.run_id!r} must have all of its {len(files)} artifacts. Received: no {', '.join(missing)}. "
-            "Run `dvc repro`, which restores or rebuilds them."
+            f"{_way_back(paths)}"
         )
     _require_metrics(paths)
     require_keys(paths.processed, read_npz(paths.processed), *NPZ_KEYS)
@@ -62,7 +62,7 @@ def check_run(paths: RunPaths) -> int:
         if file != paths.metadata and metadata["artifacts"].get(name) != sha256(file):
             raise ArtifactError(
                 f"`{file}` must have the sha256 recorded in `{paths.metadata}`. Received: another. "
-                "It was changed after the run: delete it and run `dvc repro`."
+                f"It was changed after the run. {_way_back(paths)}"
             )
     return len(files)
 
@@ -75,9 +75,13 @@ def _require_metrics(paths: RunPaths) -> None:
     if missing:
         raise UnhealthyRunError(
             f"`{paths.metrics}` must hold run_id, metrics, checkpoints and the scores {', '.join(REQUIRED_METRICS)}. "
-            f"Received: no {', '.join(missing)}. Run `dvc repro`."
+            f"Received: no {', '.join(missing)}. {_way_back(paths)}"
         )
     if not math.isfinite(scores["rmse"] if isinstance(scores["rmse"], int | float) else math.nan):
         raise UnhealthyRunError(
             f"`{paths.metrics}` must hold a finite rmse. Received: {scores['rmse']!r:.40}. Look at the report."
         )
+
+
+def _way_back(paths: RunPaths) -> str:
+    return f"Run `python -m stages.restore --run-id {paths.run_id}`, or make the run again with `dvc repro`."

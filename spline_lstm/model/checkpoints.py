@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.run.errors import ArtifactError
-from spline_lstm.run.files import CORRUPT, read_bytes, write_bytes
+from spline_lstm.run.files import CORRUPT, WAY_BACK, read_bytes, write_bytes
 from spline_lstm.run.params import Cell
 
 EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
@@ -94,7 +94,7 @@ def load_checkpoint(path: Path) -> SplineForecaster:
     except CORRUPT as error:
         reason = " ".join(str(error).split())[:300]
         raise ArtifactError(
-            f"`{path}` must be a checkpoint of this pipeline. Received: {reason}. Delete it and run `dvc repro`."
+            f"`{path}` must be a checkpoint of this pipeline. Received: {reason}. {WAY_BACK}"
         ) from error
     return model
 

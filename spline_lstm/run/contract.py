@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spline_lstm.run.errors import ArtifactError, ParamsError, RunIdMismatchError
-from spline_lstm.run.files import read_json, read_pickle, sha256
+from spline_lstm.run.files import WAY_BACK, read_json, read_pickle, sha256
 
 SPLIT_SCHEMA = "phase1.split_contract.v1"
 PREPROCESSOR_SCHEMA = "preprocessor.v1"
@@ -186,8 +186,7 @@ def require_keys(file: Path, content: Mapping[str, Any], *keys: str) -> Mapping[
     missing = [key for key in keys if key not in content]
     if missing:
         raise ArtifactError(
-            f"`{file}` must hold the keys {', '.join(keys)}. Received: none of {', '.join(missing)}. "
-            "Delete it and run `dvc repro`."
+            f"`{file}` must hold the keys {', '.join(keys)}. Received: none of {', '.join(missing)}. {WAY_BACK}"
         )
     return content
 
@@ -200,13 +199,13 @@ def require_hashes(hashes: Mapping[str, str], *files: Path) -> None:
         ArtifactError: A file was changed after it was written, or was never recorded.
     """
     if not isinstance(hashes, Mapping):
-        raise ArtifactError(f"`sha256` must map file names to hashes. Received: {hashes!r:.40}. Run `dvc repro`.")
+        raise ArtifactError(f"`sha256` must map file names to hashes. Received: {hashes!r:.40}. {WAY_BACK}")
     for file in files:
         found = sha256(file)
         if hashes.get(file.name) != found:
             raise ArtifactError(
                 f"`{file}` must have the sha256 recorded when it was written, {hashes.get(file.name)}. "
-                f"Received: {found}. Delete it and run `dvc repro`."
+                f"Received: {found}. {WAY_BACK}"
             )
 
 
@@ -248,6 +247,5 @@ def open_trained(paths: RunPaths) -> dict[str, Any]:
 def _require_schema(file: Path, content: Mapping[str, Any], expected: str) -> None:
     if content["schema_version"] != expected:
         raise ArtifactError(
-            f"`{file}` must have schema_version {expected!r}. Received: {content['schema_version']!r:.80}. "
-            "Delete it and run `dvc repro`."
+            f"`{file}` must have schema_version {expected!r}. Received: {content['schema_version']!r:.80}. {WAY_BACK}"
         )

@@ -43,6 +43,7 @@ CORRUPT = (  # what parsers raise when they are given anything at all
     zipfile.BadZipFile,
     zlib.error,
 )
+WAY_BACK = "Bring a finished run back with `python -m stages.restore --run-id ID`, or make it again with `dvc repro`."
 PICKLE_PROTOCOL = 4  # fixed: the default differs between Python versions, and so would the bytes
 
 
@@ -103,9 +104,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise InputNotFoundError(
-            f"`{path}` must exist. Received: no such file. Run the stage that writes it (`dvc repro`)."
-        ) from error
+        raise InputNotFoundError(f"`{path}` must exist. Received: no such file. {WAY_BACK}") from error
     except OSError as error:
         raise ArtifactError(f"`{path}` must be a readable file. Received: {error.strerror or error}.") from error
 
@@ -215,6 +214,4 @@ def _plain(value: Any) -> Any:
 
 
 def _unreadable(path: Path, expected: str, found: object) -> ArtifactError:
-    return ArtifactError(
-        f"`{path}` must be {expected}. Received: {found}. Delete it and run `dvc repro`, which restores or rebuilds it."
-    )
+    return ArtifactError(f"`{path}` must be {expected}. Received: {found}. {WAY_BACK}")

@@ -198,12 +198,7 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
         InputNotFoundError: There is no such file, or no input at the new data.path.
         ParamsError: An assignment is malformed or the result is invalid; the file is as it was.
     """
-    round_trip = YAML()
-    round_trip.preserve_quotes = True
-    round_trip.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL_TAG, "null"))
-    content = _read(path)
-    _parse_yaml(content)
-    document = round_trip.load(content)
+    document = _document(path)
     for assignment in assignments:
         name, separator, value = assignment.partition("=")
         *sections, key = name.split(".")
@@ -213,12 +208,63 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
         if not separator or not isinstance(section, dict):
             raise ParamsError(f"--set takes SECTION.KEY=VALUE. Received: {assignment!r:.120}.")
         section[key] = value if name in ("run_id", "data.path") else _parse_yaml(value)
+    return _save(document, path)
+
+
+def adopt_params(recorded: Mapping[str, Any], path: Path = PARAMS_FILE) -> Params:
+    """Make params.yaml say what a run was made with, comments kept; what it says already is left as it stands.
+
+    Args:
+        recorded: The params of the run, as its metadata holds them.
+        path: The file to change.
+
+    Raises:
+        InputNotFoundError: There is no such file, or no longer the input of the run.
+        ParamsError: The file is no YAML, or this version does not take the run's params; the file is as it was.
+    """
+    wanted = parse_params(recorded)
+    document = _document(path)
+    try:
+        current = parse_params(document).model_dump()
+    except ParamsError:
+        current = {}
+    for section, values in wanted.model_dump().items():
+        if not isinstance(values, dict):
+            _put(document, section, current.get(section), values)
+            continue
+        part = document.setdefault(section, {})
+        for key, value in values.items():
+            _put(part, key, current.get(section, {}).get(key, part), value)
+    return _save(document, path)
+
+
+def _put(section: Any, key: str, current: Any, value: Any) -> None:
+    if current != value:
+        names = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], str)
+        section[key] = value[0] if names else list(value) if isinstance(value, tuple) else value
+
+
+def _document(path: Path) -> Any:
+    """The file as a tree that remembers its comments."""
+    content = _read(path)
+    _parse_yaml(content)
+    return _round_trip().load(content)
+
+
+def _save(document: Any, path: Path) -> Params:
     params = parse_params(document)
     require_input(Path(params.data.path))
     buffer = io.StringIO()
-    round_trip.dump(document, buffer)
+    _round_trip().dump(document, buffer)
     write_text(path, buffer.getvalue())
     return params
+
+
+def _round_trip() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL_TAG, "null"))
+    return yaml
 
 
 def _read(path: Path) -> str:

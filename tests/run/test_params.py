@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.run.errors import InputNotFoundError, ParamsError
-from spline_lstm.run.params import DataParams, load_params, parse_params, set_params
+from spline_lstm.run.params import DataParams, adopt_params, load_params, parse_params, set_params
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
@@ -250,3 +250,37 @@ def test_a_run_id_that_was_set_is_read_back_as_it_is(tmp_path_factory, run_id):
     set_params([f"run_id={run_id}"], path)
 
     assert load_params(path).run_id == run_id
+
+
+def test_adopting_what_the_file_says_changes_no_byte(file):
+    before = file.read_bytes()
+
+    adopt_params(load_params(file).model_dump(mode="json"), file)
+
+    assert file.read_bytes() == before
+
+
+def test_adopting_a_run_changes_what_differs_and_keeps_comments(file):
+    recorded = parse_params(shipped(run_id="old", model__cell="gru", train__epochs=2, data__target=["a", "b"]))
+
+    assert adopt_params(recorded.model_dump(mode="json"), file) == recorded
+
+    before, after = SHIPPED.read_text(encoding="utf-8").splitlines(), file.read_text(encoding="utf-8").splitlines()
+    changed = [line for line in after if line not in before]
+    assert 4 <= len(changed) <= 6
+    assert all(comment in "\n".join(after) for comment in ("# lstm or gru", "# at most", "# column to forecast"))
+
+
+def test_adopting_mends_a_file_that_breaks_rules(file):
+    recorded = load_params(file)
+    file.write_text(file.read_text(encoding="utf-8").replace("cell: lstm", "cell: rnn"), encoding="utf-8")
+
+    assert adopt_params(recorded.model_dump(mode="json"), file) == recorded
+
+
+def test_what_this_version_does_not_take_is_not_adopted(file):
+    before = file.read_bytes()
+
+    with pytest.raises(ParamsError, match="unknown"):
+        adopt_params({**shipped(), "nonsense": 1}, file)
+    assert file.read_bytes() == before

@@ -1,0 +1,121 @@
+"""Any finished run comes back from DVC's cache byte for byte, and no other is touched."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+from conftest import Project, outcome
+
+from spline_lstm.run.files import sha256
+
+
+def files_of(project: Project, run_id: str) -> dict[str, str]:
+    paths = project.paths(run_id)
+    files = [*(file for group in paths.artifacts().values() for file in group), paths.health]
+    return {str(file.relative_to(project.path)): sha256(file) for file in files}
+
+
+@pytest.fixture(scope="module")
+def three_runs(finished_once, tmp_path_factory) -> tuple[Project, dict[str, dict[str, str]]]:
+    """A run by `dvc repro`, one by `dvc exp run`, one from the queue; only the second is in the workspace."""
+    project = finished_once.copy(tmp_path_factory.mktemp("restore") / "project")
+    hashes = {"first": files_of(project, "first")}
+    project.ok("dvc", "exp", "run", "--queue", "-S", "run_id=queued", "-S", "train.epochs=1")
+    project.ok("dvc", "queue", "start")
+    project.ok("dvc", "exp", "run", "-S", "run_id=second", "-S", "train.epochs=1")
+    hashes["second"] = files_of(project, "second")
+    deadline = time.monotonic() + 240
+    while "Success" not in (status := project.ok("dvc", "queue", "status")):
+        assert "Failed" not in status, status
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    for name in hashes["first"]:  # experiments take other runs' files away, but not always
+        (project.path / name).unlink(missing_ok=True)
+    return project, hashes
+
+
+@pytest.fixture
+def runs(three_runs, tmp_path):
+    project, hashes = three_runs
+    return project.copy(tmp_path / "project"), hashes
+
+
+def test_runs_of_every_kind_come_back_and_forecast(runs):
+    project, hashes = runs
+    assert not project.paths("first").metrics.exists()
+    assert outcome(project.stage("restore"))["runs"] == ["first", "queued", "second"]
+
+    for run_id in ("first", "queued"):
+        done = project.stage("restore", "--run-id", run_id)
+        assert done.returncode == 0, done.stderr
+        assert outcome(done)["written"] == len(hashes["first"])
+        assert outcome(project.stage("check", "--run-id", run_id))["healthy"]
+
+    assert files_of(project, "first") == hashes["first"]
+    assert files_of(project, "second") == hashes["second"]
+    arguments = ("--run-id", "first", "--input", "data/raw/co2_weekly.csv", "--output", "out.csv")
+    assert project.stage("forecast", *arguments).returncode == 0
+    assert (project.path / "out.csv").read_bytes() == project.paths("first").forecast.read_bytes()
+    assert "up to date" in project.ok("dvc", "status")
+
+
+def test_a_run_that_is_there_is_mended_where_it_was_changed(runs):
+    project, hashes = runs
+    project.paths("second").metrics.write_text("{}", encoding="utf-8")
+    project.paths("second").report.unlink()
+
+    assert outcome(project.stage("restore", "--run-id", "second"))["written"] == 2
+    assert files_of(project, "second") == hashes["second"]
+    assert outcome(project.stage("restore", "--run-id", "second"))["written"] == 0
+
+
+def test_settings_come_back_and_nothing_is_executed(runs):
+    project, hashes = runs
+    project.ok("python", "-m", "stages.restore", "--run-id", "first")
+
+    project.ok("python", "-m", "stages.preflight", "--from", "first")
+    printed = project.ok("dvc", "repro")
+
+    assert "Running stage" not in printed
+    assert files_of(project, "first") == hashes["first"]
+
+
+def test_what_cannot_be_restored_is_said_with_what_can(runs):
+    project, _ = runs
+
+    unknown = project.stage("restore", "--run-id", "third")
+    shutil.rmtree(project.path / ".dvc" / "cache" / "files")
+    lost = project.stage("restore", "--run-id", "first")
+
+    assert unknown.returncode == lost.returncode == 21
+    assert "first, queued, second" in unknown.stderr
+    assert "best.keras" in lost.stderr
+    assert "dvc pull" in lost.stderr
+    assert project.stage("restore", "--run-id", "../x").returncode == 10
+
+
+def test_damaged_content_of_the_cache_is_not_used(runs):
+    project, _ = runs
+    for file in (project.path / ".dvc" / "cache" / "files").rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+            file.write_bytes(b"other")
+
+    done = project.stage("restore", "--run-id", "first")
+
+    assert done.returncode == 22
+    assert "other bytes" in done.stderr
+    assert not project.paths("first").processed.exists()
+
+
+@pytest.mark.parametrize("stage", ["check", "forecast"])
+def test_the_message_of_a_run_that_is_gone_names_the_way_back(runs, stage):
+    project, _ = runs
+    arguments = ["--input", "data/raw/co2_weekly.csv", "--output", "out.csv"] if stage == "forecast" else []
+
+    done = project.stage(stage, "--run-id", "first", *arguments)
+
+    assert done.returncode == {"check": 30, "forecast": 21}[stage]
+    assert "python -m stages.restore --run-id" in done.stderr
