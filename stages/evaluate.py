@@ -34,7 +34,7 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     training = open_trained(paths)
-    forecasts, half_widths = _forecasts(paths, prepared, params.evaluate)
+    forecasts, half_widths, pooled = _forecasts(paths, prepared, params.evaluate)
     scored = _scored(prepared, forecasts, params.evaluate)
     checkpoints = {
         name: {"path": str(file), "sha256": training["sha256"][file.name], "epoch": training[epoch]}
@@ -51,6 +51,7 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
         "intervals": {
             "coverage": params.evaluate.coverage,
             "half_widths": {name: half_widths[row].tolist() for row, name in enumerate(prepared.names)},
+            "pooled": pooled.tolist(),
         },
     }
     write_bytes(paths.predictions, predictions_parquet(forecasts, prepared.names, prepared.timestamps))
@@ -62,8 +63,10 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     return {"run_id": params.run_id, **summary}
 
 
-def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) -> tuple[Forecasts, np.ndarray]:
-    """Test forecasts in original units, with intervals from validation residuals, `(rows, horizon)`."""
+def _forecasts(
+    paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams
+) -> tuple[Forecasts, np.ndarray, np.ndarray]:
+    """Test forecasts in original units, with intervals from validation residuals: of each row and pooled."""
     import_tensorflow()
     from spline_lstm.model.checkpoints import load_checkpoint
     from spline_lstm.model.training import predict
@@ -73,20 +76,14 @@ def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) 
 
     def forecast(windows: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
         scaled = predict(model, prepared.source, windows.rows, windows.origins)
-        return _targets(prepared, windows), prepared.scaler.restore(scaled, windows.rows)
+        return prepared.targets(windows), prepared.scaler.restore(scaled, windows.rows)
 
     validation, test = prepared.windows("validation"), prepared.windows("test")
     y_true, y_pred = forecast(validation)
-    half_widths = conformal_half_widths(
-        y_true, y_pred, validation.rows, len(prepared.names), evaluation.coverage, prepared.scaler.std
+    half_widths, pooled = conformal_half_widths(
+        y_true, y_pred, validation.rows, evaluation.coverage, prepared.scaler.std
     )
-    return Forecasts(test.rows, test.origins, *forecast(test), half_widths), half_widths
-
-
-def _targets(prepared: Prepared, windows: WindowIndex) -> np.ndarray:
-    """Observations in original units, `(windows, horizon)`, NaN where there were none."""
-    original = dataclasses.replace(prepared.source, targets=prepared.rows)
-    return original.outputs(windows.rows, windows.origins)
+    return Forecasts(test.rows, test.origins, *forecast(test), half_widths), half_widths, pooled
 
 
 def _scored(prepared: Prepared, forecasts: Forecasts, evaluation: EvaluateParams) -> dict[str, Any]:
@@ -94,7 +91,7 @@ def _scored(prepared: Prepared, forecasts: Forecasts, evaluation: EvaluateParams
     windows = prepared.windows("test")
     ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
     baselines = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
-    train = prepared.rows[:, : prepared.splits.train]
+    train = prepared.layout.before(prepared.values, prepared.splits.train)
     scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
     scaler = prepared.scaler
     if evaluation.scale == "original":
