@@ -148,7 +148,7 @@ class EvaluateParams(Section):
     """What the scores and intervals are."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    scale: Literal["original", "standardized"] = "original"
+    scale: Literal["original", "standardized"] | None = None
 
 
 class Params(Section):
