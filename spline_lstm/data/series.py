@@ -107,7 +107,8 @@ def _vote_frequency(rows: Table) -> str:
     """The step that most series have, by the votes of the `VOTERS` longest ones."""
     counts = np.bincount(rows.series)
     ends = np.cumsum(counts)
-    voters = [code for code in np.argsort(-counts, kind="stable")[:VOTERS] if counts[code] >= FEWEST_ROWS or code == 0]
+    longest = np.argsort(-counts, kind="stable")[:VOTERS]
+    voters = [longest[0], *(code for code in longest[1:] if counts[code] >= FEWEST_ROWS)]
     heads = (_head(rows.timestamps[ends[code] - counts[code] : ends[code]]) for code in voters)
     return Counter(infer_frequency(head) for head in heads).most_common(1)[0][0]
 
