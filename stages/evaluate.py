@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import io
 import logging
 import sys
@@ -14,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.prepared import Prepared, load_prepared
-from spline_lstm.data.scaling import StandardScaler
 from spline_lstm.data.windows import WindowIndex
 from spline_lstm.model.ridge import fit_ridge
-from spline_lstm.run.contract import RunPaths, open_trained
+from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained
 from spline_lstm.run.files import read_bytes, read_json, write_bytes, write_json, write_text
 from spline_lstm.run.params import EvaluateParams
 from spline_lstm.scores.baselines import baseline_forecasts
@@ -34,8 +32,10 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     training = open_trained(paths)
-    forecasts, half_widths = _forecasts(paths, prepared, params.evaluate)
-    scored = _scored(prepared, forecasts, params.evaluate)
+    forecasts, half_widths, pooled = _forecasts(paths, prepared, params.evaluate)
+    _, _, preprocessor = open_preprocessed(paths)
+    scale = params.evaluate.scale or ("original" if len(preprocessor["data"]["target"]) == 1 else "standardized")
+    scored = _scored(prepared, forecasts, scale)
     checkpoints = {
         name: {"path": str(file), "sha256": training["sha256"][file.name], "epoch": training[epoch]}
         for name, file, epoch in (
@@ -45,12 +45,13 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     }
     content = {
         "run_id": params.run_id,
-        "scale": params.evaluate.scale,
+        "scale": scale,
         **scored,
         "checkpoints": checkpoints,
         "intervals": {
             "coverage": params.evaluate.coverage,
             "half_widths": {name: half_widths[row].tolist() for row, name in enumerate(prepared.names)},
+            "pooled": pooled.tolist(),
         },
     }
     write_bytes(paths.predictions, predictions_parquet(forecasts, prepared.names, prepared.timestamps))
@@ -62,8 +63,10 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     return {"run_id": params.run_id, **summary}
 
 
-def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) -> tuple[Forecasts, np.ndarray]:
-    """Test forecasts in original units, with intervals from validation residuals, `(rows, horizon)`."""
+def _forecasts(
+    paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams
+) -> tuple[Forecasts, np.ndarray, np.ndarray]:
+    """Test forecasts in original units, with intervals from validation residuals: of each row and pooled."""
     import_tensorflow()
     from spline_lstm.model.checkpoints import load_checkpoint
     from spline_lstm.model.training import predict
@@ -73,45 +76,35 @@ def _forecasts(paths: RunPaths, prepared: Prepared, evaluation: EvaluateParams) 
 
     def forecast(windows: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
         scaled = predict(model, prepared.source, windows.rows, windows.origins)
-        return _targets(prepared, windows), prepared.scaler.restore(scaled, windows.rows)
+        return prepared.targets(windows), prepared.scaler.restore(scaled, windows.rows)
 
     validation, test = prepared.windows("validation"), prepared.windows("test")
     y_true, y_pred = forecast(validation)
-    half_widths = conformal_half_widths(
-        y_true, y_pred, validation.rows, len(prepared.names), evaluation.coverage, prepared.scaler.std
+    half_widths, pooled = conformal_half_widths(
+        y_true, y_pred, validation.rows, evaluation.coverage, prepared.scaler.std
     )
-    return Forecasts(test.rows, test.origins, *forecast(test), half_widths), half_widths
+    return Forecasts(test.rows, test.origins, *forecast(test), half_widths), half_widths, pooled
 
 
-def _targets(prepared: Prepared, windows: WindowIndex) -> np.ndarray:
-    """Observations in original units, `(windows, horizon)`, NaN where there were none."""
-    original = dataclasses.replace(prepared.source, targets=prepared.rows)
-    return original.outputs(windows.rows, windows.origins)
-
-
-def _scored(prepared: Prepared, forecasts: Forecasts, evaluation: EvaluateParams) -> dict[str, Any]:
-    """Tables of scores on the scale that params ask for."""
+def _scored(prepared: Prepared, forecasts: Forecasts, scale: str) -> dict[str, Any]:
+    """Tables of scores in original units, or in units of each row's train spread."""
     windows = prepared.windows("test")
     ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
     baselines = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
-    train = prepared.rows[:, : prepared.splits.train]
-    scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
-    scaler = prepared.scaler
-    if evaluation.scale == "original":
-        baselines = {name: scaler.restore(scaled, windows.rows) for name, scaled in baselines.items()}
-    else:
-        forecasts, scales = _standardized(forecasts, scaler), scales / scaler.std
-    return evaluate_forecasts(forecasts, baselines, prepared.names, scales)
-
-
-def _standardized(forecasts: Forecasts, scaler: StandardScaler) -> Forecasts:
-    mean, std = scaler.mean[forecasts.rows, None], scaler.std[forecasts.rows, None]
-    return dataclasses.replace(
-        forecasts,
-        y_true=(forecasts.y_true - mean) / std,
-        y_pred=(forecasts.y_pred - mean) / std,
-        half_widths=forecasts.half_widths / scaler.std[:, None],
+    train = prepared.layout.before(prepared.values, prepared.splits.train)
+    mase_scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
+    baselines = {name: prepared.scaler.restore(scaled, windows.rows) for name, scaled in baselines.items()}
+    units = np.ones_like(prepared.scaler.std) if scale == "original" else prepared.scaler.std
+    unit = units[windows.rows, None]
+    in_units = Forecasts(
+        forecasts.rows,
+        forecasts.origins,
+        forecasts.y_true / unit,
+        forecasts.y_pred / unit,
+        forecasts.half_widths / units[:, None],
     )
+    baselines = {name: forecast / unit for name, forecast in baselines.items()}
+    return evaluate_forecasts(in_units, baselines, prepared.names, mase_scales / units)
 
 
 def _write_report(

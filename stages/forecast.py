@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.audit.provenance import write_metadata
-from spline_lstm.data.prepared import fitted, load_prepared
+from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
-from spline_lstm.data.scaling import StandardScaler
 from spline_lstm.data.series import following_timestamps, read_panel
-from spline_lstm.data.windows import WindowSource
 from spline_lstm.run.contract import (
     RunPaths,
     checked_run_id,
@@ -36,8 +34,7 @@ def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
     if options.run_id is not None:
         return _forecast_file(RunPaths(ROOT, checked_run_id(options.run_id)), Path(options.input), Path(options.output))
     params, paths = current_run()
-    prepared = load_prepared(paths)
-    table = _forecast_table(paths, prepared.source, prepared.scaler, prepared.timestamps)
+    table = _forecast_table(paths, load_prepared(paths))
     _write_csv(table, paths.forecast)
     write_metadata(params, paths)
     return {"run_id": params.run_id, "output": str(paths.forecast)}
@@ -46,55 +43,64 @@ def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
 def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapping[str, Any]:
     """Apply a finished run to new data; nothing of the run is changed."""
     _, _, preprocessor = open_preprocessed(paths)
-    scaler, settings = fitted(preprocessor)
-    data = DataParams.model_validate({**preprocessor["data"], "path": str(input_path), "frequency": settings.frequency})
-    panel = read_panel(input_path, data, pd.Timestamp(settings.anchor))
-    source = prepare_for_forecast(panel, scaler, settings)
-    _write_csv(_forecast_table(paths, source, scaler, panel.timestamps), output_path)
+    fit = fitted(preprocessor)
+    data = DataParams.model_validate(
+        {**preprocessor["data"], "path": str(input_path), "frequency": fit.settings.frequency}
+    )
+    panel = read_panel(input_path, data, pd.Timestamp(fit.settings.anchor))
+    series = prepare_for_forecast(panel, fit, data.on_bad_series == "drop")
+    _write_csv(_forecast_table(paths, series), output_path)
     return {"run_id": paths.run_id, "output": str(output_path)}
 
 
-def _forecast_table(
-    paths: RunPaths, source: WindowSource, scaler: StandardScaler, timestamps: pd.DatetimeIndex
-) -> pd.DataFrame:
-    """One row per series and step: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`."""
-    _, _, preprocessor = open_preprocessed(paths)
+def _forecast_table(paths: RunPaths, series: Series) -> pd.DataFrame:
+    """One row per series and step: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`.
+
+    The origin of a series is its own last step.
+    """
+    open_preprocessed(paths)
     open_trained(paths)
     require_same_run(paths, paths.metrics)
     metrics = read_json(paths.metrics)
     require_keys(paths.metrics, metrics, "intervals")
-    names, (_, settings) = preprocessor["channels"], fitted(preprocessor)
-    rows = np.arange(len(names))
-    origins = np.full(len(names), len(timestamps) - 1)
-    for name, usable in zip(
-        names, source.usable(rows, origins, settings.longest_gap, settings.max_missing), strict=True
-    ):
-        if not usable:
-            raise DataError(
-                f"The last {settings.lookback} steps of {name!r} must have no gap over {settings.longest_gap} steps "
-                f"and at most {settings.max_missing:.0%} missing. Received: more. Give later or fuller data."
-            )
+    rows, origins = np.arange(len(series.names)), series.layout.ends - 1
+    _require_usable(series, rows, origins)
 
     import_tensorflow()
     from spline_lstm.model.checkpoints import load_checkpoint
     from spline_lstm.model.training import predict
 
+    source, steps = series.source, series.source.horizon
     model = load_checkpoint(paths.best_checkpoint)
-    model.require_fit(source.lookback, source.horizon, len(names))
-    y_pred = scaler.restore(predict(model, source, rows, origins), rows)
-    half_widths = np.array([metrics["intervals"]["half_widths"][name] for name in names])
-    steps = source.horizon
+    model.require_fit(source.lookback, source.horizon, int(source.identities.max()))
+    y_pred = series.scaler.restore(predict(model, source, rows, origins), rows)
+    known, pooled = metrics["intervals"]["half_widths"], np.array(metrics["intervals"]["pooled"])
+    half_widths = np.array(
+        [known.get(name, pooled * std) for name, std in zip(series.names, series.scaler.std, strict=True)]
+    )
+    clock = series.timestamps.append(following_timestamps(series.timestamps, series.settings.frequency, steps))
     return pd.DataFrame(
         {
-            "series_id": np.repeat(names, steps),
-            "origin": timestamps[-1],
-            "timestamp": np.tile(following_timestamps(timestamps, settings.frequency, steps), len(names)),
-            "step": np.tile(np.arange(1, steps + 1), len(names)),
+            "series_id": np.repeat(series.names, steps),
+            "origin": np.repeat(clock[origins], steps),
+            "timestamp": clock[(origins[:, None] + np.arange(1, steps + 1)).ravel()],
+            "step": np.tile(np.arange(1, steps + 1), len(rows)),
             "y_pred": y_pred.ravel(),
             "y_lower": (y_pred - half_widths).ravel(),
             "y_upper": (y_pred + half_widths).ravel(),
         }
     )
+
+
+def _require_usable(series: Series, rows: np.ndarray, origins: np.ndarray) -> None:
+    settings = series.settings
+    usable = series.source.usable(rows, origins, settings.longest_gap, settings.max_missing)
+    for name, good in zip(series.names, usable, strict=True):
+        if not good:
+            raise DataError(
+                f"The last {settings.lookback} steps of {name!r} must have no gap over {settings.longest_gap} steps "
+                f"and at most {settings.max_missing:.0%} missing. Received: more. Give later or fuller data."
+            )
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -46,10 +46,11 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
         paths.meta,
         {
             "run_id": params.run_id,
-            "shape": dict(zip(("series", "time", "channel"), prepared.values.shape, strict=True)),
+            "shape": {"rows": len(prepared.names), "time": len(prepared.timestamps), "steps": len(prepared.values)},
             "frequency": panel.frequency,
             "settings": asdict(prepared.settings),
             "findings": panel.findings,
+            "dropped": dict(prepared.dropped),
             "windows": windows,
             "input": {"path": params.data.path, "sha256": sha256(path)},
             "sha256": {file.name: sha256(file) for file in (paths.processed, paths.split_contract, paths.preprocessor)},

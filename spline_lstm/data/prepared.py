@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.gaps import FilledSeries
+from spline_lstm.data.layout import Layout
 from spline_lstm.data.scaling import StandardScaler
 from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, WindowSource, index_windows
 from spline_lstm.run.contract import NPZ_KEYS, RunPaths, open_preprocessed, require_keys, require_same_run
@@ -42,26 +43,54 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A preprocessed run.
+class Fitted:
+    """What a run learned of its series besides the model, one entry per row.
 
     Attributes:
-        values: `(series, time, channel)`, original units, NaN where nothing was observed.
-        timestamps: `(time,)`.
-        names: One per row; row `series * channels + channel` of every row-wise array.
+        names: Of the rows.
         settings: Resolved settings.
-        splits: Chronological borders.
-        scaler: Statistics of the observed train rows.
+        scaler: Statistics of each row.
+        identities: By which the model knows each row.
+    """
+
+    names: tuple[str, ...]
+    settings: Settings
+    scaler: StandardScaler
+    identities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Series:
+    """Series that can be forecast. A row is one target of one series.
+
+    Attributes:
+        values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed.
+        timestamps: `(time,)`, the calendar of all rows.
+        names: One per row.
+        settings: Resolved settings.
+        scaler: Statistics of each row.
         source: Standardized windows.
+        dropped: What was wrong with each row that was left out, by its name.
     """
 
     values: np.ndarray
     timestamps: pd.DatetimeIndex
     names: tuple[str, ...]
     settings: Settings
-    splits: Splits
     scaler: StandardScaler
     source: WindowSource
+    dropped: Mapping[str, str]
+
+    @property
+    def layout(self) -> Layout:
+        return self.source.layout
+
+
+@dataclass(frozen=True)
+class Prepared(Series):
+    """A preprocessed run: series and the borders of its splits."""
+
+    splits: Splits
 
     def windows(self, split: str) -> WindowIndex:
         """The usable windows of a split.
@@ -71,29 +100,24 @@ class Prepared:
         """
         return index_windows(self.source, self.splits, split, self.settings.longest_gap, self.settings.max_missing)
 
-    @property
-    def rows(self) -> np.ndarray:
-        """Observations in original units, `(rows, time)`."""
-        return as_rows(self.values)
-
-
-def as_rows(values: np.ndarray) -> np.ndarray:
-    """`(series, time, channel)` to `(series * channel, time)`."""
-    return np.moveaxis(values, 2, 1).reshape(-1, values.shape[1])
+    def targets(self, windows: WindowIndex) -> np.ndarray:
+        """Observed targets in original units: `(windows, horizon)`, NaN where nothing was observed."""
+        return self.layout.cut(self.values, windows.rows, windows.origins + 1, self.source.horizon)
 
 
 def arrays(prepared: Prepared) -> dict[str, np.ndarray]:
     """What processed.npz holds."""
-    filled = prepared.source.filled
+    filled, layout = prepared.source.filled, prepared.layout
     return {
         "feature_names": np.array(prepared.names),
-        "target_indices": np.arange(prepared.values.shape[2]),
+        "target_indices": np.arange(len(prepared.names)),
         "values": prepared.values,
         "timestamps": prepared.timestamps.asi8,
+        "starts": layout.starts,
+        "lengths": layout.lengths,
         "settled": filled.settled,
         "held": filled.held,
-        "last_observed": filled.last_observed,
-        "next_observed": filled.next_observed,
+        "since": filled.since,
     }
 
 
@@ -103,6 +127,7 @@ def preprocessor_content(prepared: Prepared, data: DataParams) -> dict[str, Any]
         "channels": list(prepared.names),
         "mean": prepared.scaler.mean.tolist(),
         "std": prepared.scaler.std.tolist(),
+        "identities": prepared.source.identities.tolist(),
         "settings": asdict(prepared.settings),
         "data": data.model_dump(mode="json"),
     }
@@ -117,28 +142,33 @@ def load_prepared(paths: RunPaths) -> Prepared:
     require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor)
     content = read_npz(paths.processed)
     require_keys(paths.processed, content, *NPZ_KEYS)  # before the hashes: it says what is wrong with the content
-    _, split, preprocessor = open_preprocessed(paths)
-    scaler, settings = fitted(preprocessor)
-    filled = FilledSeries(*(content[key] for key in ("settled", "held", "last_observed", "next_observed")))
-    rows = as_rows(content["values"])
-    if not len(rows) == len(scaler.mean) == len(filled.settled):
+    meta, split, preprocessor = open_preprocessed(paths)
+    fit = fitted(preprocessor)
+    layout = Layout(content["starts"], content["lengths"])
+    values = content["values"]
+    if not len(layout) == len(fit.names) == len(content["feature_names"]) or layout.size != len(values):
         raise ArtifactError(
             f"`{paths.processed}` must hold as many rows as the preprocessor. "
-            f"Received: {len(rows)} rows for {len(scaler.mean)}. Run `dvc repro`."
+            f"Received: {len(layout)} rows for {len(fit.names)}. Run `dvc repro`."
         )
-    targets = scaler.transform(rows).astype(np.float32)
+    filled = FilledSeries(layout, content["settled"], ~np.isnan(values), content["held"], content["since"])
     return Prepared(
-        content["values"],
+        values,
         pd.DatetimeIndex(content["timestamps"]),
-        tuple(content["feature_names"].tolist()),
-        settings,
+        fit.names,
+        fit.settings,
+        fit.scaler,
+        WindowSource(filled, fit.settings.lookback, fit.settings.horizon, fit.identities),
+        meta["dropped"],
         Splits(*(split["splits"][name]["end"] for name in SPLITS)),
-        scaler,
-        WindowSource(filled, targets, settings.lookback, settings.horizon),
     )
 
 
-def fitted(preprocessor: Mapping[str, Any]) -> tuple[StandardScaler, Settings]:
-    """Scaler and settings out of preprocessor.pkl."""
-    scaler = StandardScaler(np.asarray(preprocessor["mean"], float), np.asarray(preprocessor["std"], float))
-    return scaler, Settings(**preprocessor["settings"])
+def fitted(preprocessor: Mapping[str, Any]) -> Fitted:
+    """What preprocessor.pkl holds of the series."""
+    return Fitted(
+        tuple(preprocessor["channels"]),
+        Settings(**preprocessor["settings"]),
+        StandardScaler(np.asarray(preprocessor["mean"], float), np.asarray(preprocessor["std"], float)),
+        np.asarray(preprocessor["identities"], np.int32),
+    )

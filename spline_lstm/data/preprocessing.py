@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from spline_lstm.data.faults import usable_rows
 from spline_lstm.data.gaps import fill_gaps
-from spline_lstm.data.prepared import Prepared, Settings, as_rows
+from spline_lstm.data.layout import Layout
+from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings
 from spline_lstm.data.scaling import StandardScaler
 from spline_lstm.data.seasonality import infer_season
 from spline_lstm.data.series import Panel
-from spline_lstm.data.windows import SPLITS, WindowSource, split_series
+from spline_lstm.data.windows import SPLITS, UNKNOWN, WindowSource, split_series
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.run.params import Params
 
@@ -18,49 +22,78 @@ TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans at most a tenth of the 
 
 
 def prepare(panel: Panel, params: Params) -> Prepared:
-    """Resolve settings on train rows, then fill, scale and split.
+    """Resolve settings on train rows, then leave out what cannot be used, fill, scale and split.
 
     Raises:
         ParamsError: The splits are not in order.
-        DataError: A train column has no observation.
+        DataError: A series is unusable.
         InsufficientDataError: A split has no window.
     """
-    rows = as_rows(panel.values)
-    horizon = params.windows.horizon
-    if rows.shape[1] < 3 * (horizon + 1):
+    layout, horizon = panel.layout, params.windows.horizon
+    if len(panel.timestamps) < 3 * (horizon + 1):
         raise InsufficientDataError(
             f"The series must have at least {3 * (horizon + 1)} steps for a horizon of {horizon} in three splits. "
-            f"Received: {rows.shape[1]}. Give more data, or shorten windows.horizon."
+            f"Received: {len(panel.timestamps)}. Give more data, or shorten windows.horizon."
         )
     splits = split_series(panel.timestamps, params.split)
-    scaler = StandardScaler.fit(rows[:, : splits.train], panel.channels)
-    settings = _resolve(params, panel, rows[:, : splits.train])
-    prepared = Prepared(
-        panel.values, panel.timestamps, panel.channels, settings, splits, scaler, _source(rows, scaler, settings)
-    )
+    settings = _resolve(params, panel, splits.train)
+    known_until = _known_until(layout, splits.train, settings.lookback)
+    drop = params.data.on_bad_series == "drop"
+    kept, dropped = usable_rows(panel, known_until, settings.lookback + horizon, drop)
+    values, layout = layout.keep(panel.values, kept)
+    heads = (row[:known] for row, known in zip(layout.split(values), known_until[kept], strict=True))
+    scaler = StandardScaler.fit(heads)
+    names = tuple(name for name, keep in zip(panel.names, kept, strict=True) if keep)
+    source = _source(values, layout, scaler, settings, np.arange(1, len(names) + 1, dtype=np.int32))
+    prepared = Prepared(values, panel.timestamps, names, settings, scaler, source, dropped, splits)
     for split in SPLITS:
         prepared.windows(split)
-    return prepared
+    # A row is known by its number from 1, if training sees a window of it.
+    seen = np.isin(source.identities - 1, prepared.windows("train").rows)
+    return replace(prepared, source=replace(source, identities=np.where(seen, source.identities, UNKNOWN)))
 
 
-def prepare_for_forecast(panel: Panel, scaler: StandardScaler, settings: Settings) -> WindowSource:
-    """Windows of new data, made with the scaler and settings of a finished run.
+def prepare_for_forecast(panel: Panel, fit: Fitted, drop: bool) -> Series:
+    """New data, prepared as a finished run was. A series that the run does not know has a scale of its own.
+
+    Args:
+        panel: New data.
+        fit: Of the run.
+        drop: Whether series may be left out.
 
     Raises:
-        InsufficientDataError: There are fewer steps than one lookback.
+        DataError: A series is unusable, or has fewer steps than one lookback.
     """
-    rows = as_rows(panel.values)
-    if rows.shape[1] < settings.lookback:
-        raise InsufficientDataError(
-            f"The input must have at least {settings.lookback} steps, the run's lookback. "
-            f"Received: {rows.shape[1]}. Give more history."
-        )
-    return _source(rows, scaler, settings)
+    layout, lookback = panel.layout, fit.settings.lookback
+    kept, dropped = usable_rows(panel, layout.lengths, lookback, drop)
+    values, layout = layout.keep(panel.values, kept)
+    names = tuple(name for name, keep in zip(panel.names, kept, strict=True) if keep)
+    number = {name: row for row, name in enumerate(fit.names)}
+    rows = np.array([number.get(name, -1) for name in names])
+    known = rows >= 0
+    own = StandardScaler.fit(layout.split(values))
+    scaler = StandardScaler(
+        np.where(known, fit.scaler.mean[rows], own.mean), np.where(known, fit.scaler.std[rows], own.std)
+    )
+    identities = np.where(known, fit.identities[rows], UNKNOWN).astype(np.int32)
+    source = _source(values, layout, scaler, fit.settings, identities)
+    return Series(values, panel.timestamps, names, fit.settings, scaler, source, dropped)
 
 
-def _resolve(params: Params, panel: Panel, train: np.ndarray) -> Settings:
-    season = params.gaps.season or infer_season(train)
-    lookback = params.windows.lookback or _derived_lookback(train.shape[1], params.windows.horizon, season)
+def _known_until(layout: Layout, train: int, lookback: int) -> np.ndarray:
+    """Steps of each row from which its scale comes: those of the train split, one lookback at least.
+
+    A series that begins late has few train steps or none. Its scale may come from its first lookback, which
+    every window of it follows or holds.
+    """
+    return np.clip(train - layout.starts, lookback, layout.lengths)
+
+
+def _resolve(params: Params, panel: Panel, train: int) -> Settings:
+    rows = [row for row in panel.layout.before(panel.values, train) if len(row)]
+    typical = int(np.median([len(row) for row in rows])) if rows else train
+    season = params.gaps.season or infer_season(rows)
+    lookback = params.windows.lookback or _derived_lookback(typical, params.windows.horizon, season)
     return Settings(
         frequency=panel.frequency,
         anchor=str(panel.timestamps[0]),
@@ -80,7 +113,8 @@ def _derived_lookback(train: int, horizon: int, season: int) -> int:
     return max(1, min(wanted, (train - horizon) // 2))
 
 
-def _source(rows: np.ndarray, scaler: StandardScaler, settings: Settings) -> WindowSource:
-    scaled = scaler.transform(rows)
-    filled = fill_gaps(scaled, settings.season)
-    return WindowSource(filled, scaled.astype(np.float32), settings.lookback, settings.horizon)
+def _source(
+    values: np.ndarray, layout: Layout, scaler: StandardScaler, settings: Settings, identities: np.ndarray
+) -> WindowSource:
+    filled = fill_gaps(scaler.transform(values, layout), layout, settings.season)
+    return WindowSource(filled, settings.lookback, settings.horizon, identities)

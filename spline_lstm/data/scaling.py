@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from spline_lstm.run.errors import DataError
+from spline_lstm.data.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -22,31 +23,27 @@ class StandardScaler:
     std: np.ndarray
 
     @classmethod
-    def fit(cls, train: np.ndarray, names: tuple[str, ...]) -> StandardScaler:
-        """Fit on the observed entries of `train`, `(rows, time)`, NaN where nothing was observed.
+    def fit(cls, train: Iterable[np.ndarray]) -> StandardScaler:
+        """Fit on the observed entries of each row's train steps, `(steps,)` each, NaN where nothing was observed.
 
         A row without spread keeps its own scale.
-
-        Raises:
-            DataError: A row has no observation, or values too large to square.
         """
-        for name, row in zip(names, train, strict=True):
-            if np.isnan(row).all():
-                raise DataError(
-                    f"Column {name!r} must hold observations in the train split. Received: none. "
-                    "Move split.train, or leave the column out."
-                )
-        with np.errstate(over="ignore"):
-            mean, std = np.nanmean(train, axis=1), np.nanstd(train, axis=1)
-        if not (np.isfinite(mean).all() and np.isfinite(std).all()):
-            raise DataError(f"Values must be small enough to square. Received: columns {names} beyond 1e150. Rescale.")
-        constant = (np.nanmax(train, axis=1) == np.nanmin(train, axis=1)) | (std == 0)
-        return cls(mean, np.where(constant, 1.0, std))
+        statistics = [_mean_and_std(row[~np.isnan(row)]) for row in train]
+        mean, std = np.array(statistics, float).reshape(-1, 2).T
+        return cls(mean, std)
 
-    def transform(self, values: np.ndarray) -> np.ndarray:
-        """Standardize `(rows, time)`."""
-        return (values - self.mean[:, None]) / self.std[:, None]
+    def transform(self, values: np.ndarray, layout: Layout) -> np.ndarray:
+        """Standardize a flat array of all rows, `(steps,)`."""
+        mean, std = (np.repeat(statistic, layout.lengths) for statistic in (self.mean, self.std))
+        return (values - mean) / std
 
     def restore(self, scaled: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Bring `(windows, steps)` back to original units; window `i` belongs to row `rows[i]`."""
         return scaled.astype(np.float64) * self.std[rows, None] + self.mean[rows, None]
+
+
+def _mean_and_std(observed: np.ndarray) -> tuple[float, float]:
+    if not observed.size or observed.min() == observed.max():
+        return (float(observed[0]) if observed.size else 0.0), 1.0
+    std = float(np.std(observed))
+    return float(np.mean(observed)), std if std > 0 else 1.0

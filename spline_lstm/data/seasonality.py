@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import find_peaks
 
 LEAST_CORRELATION = 0.2
+VOTERS = 100  # rows that decide; more of them would not change the mean
 AS_GOOD = 0.9  # a shorter season is preferred when it correlates nearly as well
 
 
@@ -30,20 +33,27 @@ def autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
     return covariance / covariance[0] if covariance[0] > 0 else covariance
 
 
-def infer_season(train: np.ndarray) -> int:
+def infer_season(train: Sequence[np.ndarray]) -> int:
     """The shortest lag, up to a third of the series, at which the detrended series clearly repeats.
 
     Args:
-        train: `(rows, time)`, NaN where nothing was observed. Rows vote with their mean correlation.
+        train: Rows of `(steps,)`, NaN where nothing was observed. The longest `VOTERS` of them vote, each lag with
+            the mean correlation of the rows that are three times as long.
 
     Returns:
         Steps in one season, or 1 where there is none.
     """
-    most = train.shape[1] // 3
+    voters = sorted(train, key=len, reverse=True)[:VOTERS]
+    most = len(voters[0]) // 3 if voters else 0
     if most < 3:
         return 1
-    correlation = np.mean([autocorrelation(_detrended(row), most) for row in train], axis=0)
-    peaks, _ = find_peaks(correlation[: most + 1], height=LEAST_CORRELATION, prominence=LEAST_CORRELATION)
+    total, votes = np.zeros(most + 1), np.zeros(most + 1)
+    for row in voters:
+        reach = len(row) // 3
+        total[: reach + 1] += autocorrelation(_detrended(row), reach)
+        votes[: reach + 1] += 1
+    correlation = total / votes
+    peaks, _ = find_peaks(correlation, height=LEAST_CORRELATION, prominence=LEAST_CORRELATION)
     peaks = peaks[peaks > 1]
     if not peaks.size:
         return 1

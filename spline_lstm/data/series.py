@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.gaps import runs
-from spline_lstm.data.tables import read_columns
+from spline_lstm.data.layout import Layout
+from spline_lstm.data.tables import Table, id_column, read_table
 from spline_lstm.run.errors import DataError, ParamsError
 from spline_lstm.run.params import DataParams
 
 HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
+VOTERS = 50  # series that decide on the step
+FEWEST_ROWS = 3  # of a series that votes
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
@@ -24,21 +29,25 @@ COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n
 
 @dataclass(frozen=True)
 class Panel:
-    """Observations on a regular grid.
+    """Observations of series on one regular calendar. A row is one target of one series.
 
     Attributes:
-        values: `(series, time, channel)`, original units, NaN where nothing was observed.
+        values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed.
+        layout: Where each row stands, from its series' first observation to its last.
         timestamps: `(time,)`, UTC without offset. Step `i` holds what was observed after
             timestamp `i - 1` and not after timestamp `i`.
         frequency: Step of the grid, as a pandas offset.
-        channels: Names of the channels.
+        names: One per row: the id of the series, the target where there is but one series, or `id/target`.
+        broken: The first cell of a row that holds no number, by its name, where such a row may be left out.
         findings: What reading found, as plain builtins for reports.
     """
 
     values: np.ndarray
+    layout: Layout
     timestamps: pd.DatetimeIndex
     frequency: str
-    channels: tuple[str, ...]
+    names: tuple[str, ...]
+    broken: dict[str, str]
     findings: dict[str, Any]
 
 
@@ -55,27 +64,66 @@ def read_panel(path: Path, params: DataParams, anchor: pd.Timestamp | None = Non
         ParamsError: The frequency is none that pandas knows.
         DataError: The file, a column, a timestamp or a value is unusable; the message names it.
     """
-    timestamps, values = read_columns(path, params)
-    rows = len(values)
-    order = np.argsort(timestamps.to_numpy(), kind="stable")
-    was_sorted = bool((order == np.arange(rows)).all())
-    timestamps, values = timestamps[order], values[order]
-    timestamps, values, repeated = _resolve_duplicates(timestamps, values, params.duplicates, order)
-    frequency = params.frequency or infer_frequency(_head(timestamps))
-    grid = _grid(timestamps, frequency, anchor)
-    gridded = _aggregate(values, grid.searchsorted(timestamps, side="left"), len(grid), params.aggregate)
-    _require_variation(gridded, params.target)
+    table = read_table(path, params)
+    order = np.lexsort((table.timestamps.asi8, table.series))
+    rows, repeats = _resolve_duplicates(_ordered(table, order), params.duplicates, order, path, params)
+    clock = rows.timestamps.unique().sort_values()
+    frequency = params.frequency or _vote_frequency(rows)
+    grid = _grid(clock, frequency, anchor, len(rows.timestamps))
+    layout, values = _onto_grid(rows, grid, params.aggregate)
+    names = _row_names(table.ids, params.target)
     findings = {
-        "rows": rows,
-        "sorted": was_sorted,
-        "duplicates": repeated,
-        "first": str(timestamps[0]),
-        "last": str(timestamps[-1]),
+        "rows": len(table.series),
+        "series": len(table.ids),
+        "sorted": _is_sorted(order, table.series),
+        "duplicates": repeats,
+        "first": str(clock[0]),
+        "last": str(clock[-1]),
         "frequency": frequency,
         "steps": len(grid),
-        "channels": {name: _gap_findings(gridded[:, index]) for index, name in enumerate(params.target)},
+        "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
-    return Panel(gridded[None], grid, frequency, params.target, findings)
+    broken = {name: table.broken[key] for key in table.broken for name in _row_names((key,), params.target)}
+    return Panel(values, layout, grid, frequency, names, broken, findings)
+
+
+def _is_sorted(order: np.ndarray, series: np.ndarray) -> bool:
+    """Whether the rows of each series stood in order of time."""
+    same = series[order][1:] == series[order][:-1]
+    return bool((np.diff(order)[same] > 0).all())
+
+
+def _row_names(ids: tuple[str, ...], targets: tuple[str, ...]) -> tuple[str, ...]:
+    if len(targets) == 1 and ids != ("",):
+        return ids
+    return tuple(f"{key}/{target}" if key else target for key in ids for target in targets)
+
+
+def _ordered(table: Table, order: np.ndarray) -> Table:
+    return replace(table, timestamps=table.timestamps[order], values=table.values[order], series=table.series[order])
+
+
+def _vote_frequency(rows: Table) -> str:
+    """The step that most series have, by the votes of the `VOTERS` longest ones."""
+    counts = np.bincount(rows.series)
+    ends = np.cumsum(counts)
+    longest = np.argsort(-counts, kind="stable")[:VOTERS]
+    voters = [longest[0], *(code for code in longest[1:] if counts[code] >= FEWEST_ROWS)]
+    heads = (_head(rows.timestamps[ends[code] - counts[code] : ends[code]]) for code in voters)
+    return Counter(infer_frequency(head) for head in heads).most_common(1)[0][0]
+
+
+def _onto_grid(rows: Table, grid: pd.DatetimeIndex, rule: str) -> tuple[Layout, np.ndarray]:
+    """Each series from its first bin to its last, each target of it a row."""
+    bins = grid.searchsorted(rows.timestamps, side="left")
+    counts = np.bincount(rows.series, minlength=len(rows.ids))
+    ends = np.cumsum(counts)
+    starts, last = bins[ends - counts], bins[ends - 1]
+    series = Layout(starts, last - starts + 1)
+    gridded = _aggregate(rows.values, series.positions(rows.series, bins), series.size, rule)
+    targets = gridded.shape[1]
+    values = np.concatenate([gridded[a:b].T.ravel() for a, b in pairwise(series.offsets)])
+    return Layout(np.repeat(series.starts, targets), np.repeat(series.lengths, targets)), values
 
 
 def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
@@ -112,29 +160,35 @@ def following_timestamps(timestamps: pd.DatetimeIndex, frequency: str, steps: in
     return pd.date_range(timestamps[-1], periods=steps + 1, freq=frequency)[1:]
 
 
-def _resolve_duplicates(
-    timestamps: pd.DatetimeIndex, values: np.ndarray, rule: str, order: np.ndarray
-) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
-    repeats = timestamps.duplicated()
+def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, params: DataParams) -> tuple[Table, int]:
+    """Rows in order of series and time, one for each timestamp of a series, and how many were too many."""
+    time = rows.timestamps
+    repeats = np.append(False, (rows.series[1:] == rows.series[:-1]) & (time[1:] == time[:-1]))
     if not repeats.any():
-        return timestamps, values, 0
+        return rows, 0
     if rule == "error":
         first = int(repeats.argmax())
-        raise DataError(
-            f"Timestamps must be distinct. Received: {timestamps[first]} again in row {order[first] + 1} "
-            f"after the header ({int(repeats.sum())} repeats in all). "
-            "Remove them, or set data.duplicates to mean, first or last."
+        of = f" of series {rows.ids[rows.series[first]]!r}" if params.series_id else ""
+        candidate = None if params.series_id else id_column(path, params)
+        advice = (
+            f"Column {candidate!r} looks like the id of several series: set data.series_id to it."
+            if candidate
+            else "Remove them, or set data.duplicates to mean, first or last."
         )
-    groups = pd.DataFrame(values).groupby(timestamps)
-    table = groups.agg(rule)
-    return pd.DatetimeIndex(table.index), table.to_numpy(), int(repeats.sum())
+        raise DataError(
+            f"Timestamps{of} must be distinct. Received: {time[first]} again in row {order[first] + 1} "
+            f"after the header ({int(repeats.sum())} repeats in all). {advice}"
+        )
+    table = pd.DataFrame(rows.values).groupby(np.cumsum(~repeats)).agg(rule)
+    kept = replace(rows, timestamps=time[~repeats], values=table.to_numpy(), series=rows.series[~repeats])
+    return kept, int(repeats.sum())
 
 
 def _head(timestamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
     return timestamps[: max(3, min(HEAD_ROWS, len(timestamps) // HEAD_SHARE))]
 
 
-def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None) -> pd.DatetimeIndex:
+def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None, rows: int) -> pd.DatetimeIndex:
     """Labels from the first observation on to the first label not before the last one."""
     try:
         offset = pd.tseries.frequencies.to_offset(frequency)
@@ -155,10 +209,10 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | N
             start = start.normalize() + (anchor - anchor.normalize())
             start = start if start >= first else start + offset
         steps = len(pd.date_range(start, last, freq=offset)) + 1
-    if steps > MOST_STEPS_PER_ROW * len(timestamps):
+    if steps > MOST_STEPS_PER_ROW * rows:
         raise DataError(
             f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
-            f"from {first} to {last} for {len(timestamps)} rows. Mend data.frequency, or a wrong timestamp."
+            f"from {first} to {last} for {rows} rows. Mend data.frequency, or a wrong timestamp."
         )
     grid = pd.date_range(start, periods=steps, freq=offset)
     return grid[: int(grid.searchsorted(last, side="left")) + 1]
@@ -183,17 +237,6 @@ def _aggregate(values: np.ndarray, bins: np.ndarray, steps: int, rule: str) -> n
     table = groups.sum(min_count=1) if rule == "sum" else groups.agg(rule)
     gridded[table.index.to_numpy()] = table.to_numpy()
     return gridded
-
-
-def _require_variation(values: np.ndarray, channels: tuple[str, ...]) -> None:
-    for name, channel in zip(channels, values.T, strict=True):
-        observed = channel[~np.isnan(channel)]
-        if observed.size == 0:
-            raise DataError(f"Column {name!r} must hold observations. Received: none, all cells are empty.")
-        if np.ptp(observed) == 0:
-            raise DataError(
-                f"Column {name!r} must vary. Received: {observed[0]:g} in every row. There is nothing to forecast."
-            )
 
 
 def _gap_findings(channel: np.ndarray) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +16,77 @@ from spline_lstm.run.files import require_input
 from spline_lstm.run.params import DataParams
 
 LONGEST_LINE = 1 << 20
+NUMBERS = "finite numbers or empty cells"
+REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
+FEWEST_ROWS_OF_SERIES = 3
 EXACT = "round_trip"  # else a parsed number may be off by one bit
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 
 
-def read_columns(path: Path, params: DataParams) -> tuple[pd.DatetimeIndex, np.ndarray]:
-    """Read the columns that params name, rows in the order of the file.
+@dataclass(frozen=True)
+class Table:
+    """The rows of a file, in its order.
 
-    Returns:
-        Timestamps in UTC without offset, `(rows,)`, and values `(rows, targets)`, NaN where a cell is empty.
+    Attributes:
+        timestamps: `(rows,)`, UTC without offset.
+        values: `(rows, targets)`, NaN where a cell is empty.
+        series: `(rows,)`, which of `ids` a row is of.
+        ids: The series, in order of their names; one without a name where params name no series_id.
+        broken: The first cell of a series that holds no number, by its id, where such a series may be left out.
+    """
+
+    timestamps: pd.DatetimeIndex
+    values: np.ndarray
+    series: np.ndarray
+    ids: tuple[str, ...]
+    broken: dict[str, str]
+
+
+def read_table(path: Path, params: DataParams) -> Table:
+    """Read the columns that params name.
 
     Raises:
         InputNotFoundError: There is no such file.
         DataError: The file, a column, a timestamp or a value is unusable.
     """
-    table = _read_table(path, [params.timestamp, *params.target], params.timestamp)
+    table = _read_file(path, params)
     timestamps = _timestamps(table[params.timestamp], params)
-    return timestamps, np.column_stack([_numbers(table[name]) for name in params.target])
+    series, ids = _series(table, params.series_id)
+    values: list[np.ndarray] = []
+    broken: dict[str, str] = {}
+    for name in params.target:
+        numbers, wrong = _numbers(table[name])
+        if params.on_bad_series == "fail":
+            _require_each(~wrong, table[name], NUMBERS, "Mend the row.")
+        for row in np.flatnonzero(wrong):
+            broken.setdefault(ids[series[row]], _cell(table[name], int(row)))
+        values.append(np.where(wrong, np.nan, numbers))
+    return Table(timestamps, np.column_stack(values), series, ids, broken)
 
 
-def _read_table(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
+def id_column(path: Path, params: DataParams) -> str | None:
+    """The column, if any, that tells rows of equal timestamps apart as the id of a series would."""
+    table = _read_file(path, params, every_column=True)
+    repeated = table.duplicated(params.timestamp).sum()
+    found = {}
+    for name in table.columns.difference([params.timestamp, *params.target]):
+        column = table[name]
+        if not pd.api.types.is_float_dtype(column) and column.notna().all():
+            left = table.duplicated([params.timestamp, name]).sum()
+            if left < REPEATS_LEFT * repeated and column.nunique() <= len(table) / FEWEST_ROWS_OF_SERIES:
+                found[name] = column.nunique()
+    return min(found, key=found.get, default=None)  # type: ignore[arg-type]
+
+
+def _read_file(path: Path, params: DataParams, every_column: bool = False) -> pd.DataFrame:
     require_input(path)
+    texts = [params.timestamp, *params.series_id]
+    columns = list(dict.fromkeys([*texts, *params.target]))
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            table = _read_parquet(path, columns)
+            table = _read_parquet(path, columns, every_column)
         else:
-            table = _read_csv(path, columns, timestamp)
+            table = _read_csv(path, columns, texts, every_column)
     except UnicodeDecodeError as error:
         raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
     except (ValueError, OSError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -51,14 +97,15 @@ def _read_table(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
     return table
 
 
-def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+def _read_parquet(path: Path, columns: list[str], every_column: bool) -> pd.DataFrame:
     import pyarrow.parquet
 
     _require_columns(path, columns, pyarrow.parquet.read_schema(path).names)
-    return pyarrow.parquet.read_table(path, columns=columns).to_pandas(ignore_metadata=True)[columns]
+    wanted = None if every_column else columns
+    return pyarrow.parquet.read_table(path, columns=wanted).to_pandas(ignore_metadata=True)
 
 
-def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
+def _read_csv(path: Path, columns: list[str], texts: list[str], every_column: bool) -> pd.DataFrame:
     _require_text(path)
     header = pd.read_csv(path, nrows=1, header=None, dtype=str, encoding="utf-8-sig").iloc[0].tolist()
     _require_columns(path, columns, header)
@@ -68,12 +115,12 @@ def _read_csv(path: Path, columns: list[str], timestamp: str) -> pd.DataFrame:
         table = pd.read_csv(
             path,
             index_col=False,
-            dtype={timestamp: str},
+            dtype=dict.fromkeys(texts, str),
             encoding="utf-8-sig",
             low_memory=False,
             float_precision=EXACT,
         )
-    return table[columns]
+    return table if every_column else table[columns]
 
 
 def _require_text(path: Path) -> None:
@@ -144,17 +191,30 @@ def _require_each(good: Any, column: pd.Series, rule: str, advice: str) -> None:
     """Name the first row that breaks a rule."""
     wrong = ~np.asarray(good, dtype=bool)
     if wrong.any():
-        row = int(wrong.argmax())
-        shown = "an empty cell" if pd.isna(column.iloc[row]) else f"{str(column.iloc[row])!r:.80}"
-        raise DataError(
-            f"Column {column.name!r} must hold {rule}. Received: {shown} in row {row + 1} after the header. {advice}"
-        )
+        received = _cell(column, int(wrong.argmax()))
+        raise DataError(f"Column {column.name!r} must hold {rule}. Received: {received}. {advice}")
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
+def _cell(column: pd.Series, row: int) -> str:
+    shown = "an empty cell" if pd.isna(column.iloc[row]) else f"{str(column.iloc[row])!r:.80}"
+    return f"{shown} in row {row + 1} after the header"
+
+
+def _series(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Which series each row is of, `(rows,)`, and their ids in order."""
+    if not columns:
+        return np.zeros(len(table), np.int64), ("",)
+    for name in columns:
+        _require_each(table[name].notna(), table[name], "the id of a series in every row", "Mend the row.")
+    ids = table[columns[0]].astype(str).str.cat([table[name].astype(str) for name in columns[1:]], sep="/")
+    codes, names = pd.factorize(ids, sort=True)
+    return codes, tuple(map(str, names))
+
+
+def _numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of a column, NaN where a cell is empty or wrong, and where it is wrong."""
     if pd.api.types.is_datetime64_any_dtype(column):
         column = column.astype("string")  # else it would be counted in nanoseconds
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     text = np.isnan(numbers) & column.notna().to_numpy()
-    _require_each(~(text | np.isinf(numbers)), column, "finite numbers or empty cells", "Mend the row.")
-    return numbers
+    return numbers, text | np.isinf(numbers)

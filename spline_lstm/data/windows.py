@@ -8,13 +8,14 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 
 from spline_lstm.data.gaps import FilledSeries
+from spline_lstm.data.layout import Layout
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
 from spline_lstm.run.params import SplitParams
 
 SPLITS = ("train", "validation", "test")
+UNKNOWN = 0  # the identity of a row that training did not see
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,6 @@ class Splits:
         ends = (0, self.train, self.validation, self.test)
         index = SPLITS.index(name)
         return ends[index], ends[index + 1]
-
-    def origins(self, name: str, lookback: int, horizon: int) -> np.ndarray:
-        """Last observed steps of the windows whose targets all lie in a split.
-
-        The input of a window may reach back into the split before.
-        """
-        start, end = self.bounds(name)
-        return np.arange(max(start - 1, lookback - 1), end - horizon)
 
 
 def split_series(timestamps: pd.DatetimeIndex, params: SplitParams) -> Splits:
@@ -79,19 +72,26 @@ def _end(name: str, border: float | int | str | None, start: int, timestamps: pd
 
 @dataclass(frozen=True)
 class WindowSource:
-    """Filled and observed series from which windows are cut; it holds no window itself.
+    """Filled series from which windows are cut; it holds no window itself.
+
+    Rows and origins of windows are `(windows,)` each. An origin is the calendar step of the last value that a
+    window sees.
 
     Attributes:
         filled: What was known at each origin, standardized.
-        targets: `(rows, time)`, float32, standardized observations, NaN where nothing was observed.
         lookback: Steps of an input.
         horizon: Steps of a target.
+        identities: `(rows,)`, int32, by which the model knows each row; `UNKNOWN` for one that training did not see.
     """
 
     filled: FilledSeries
-    targets: np.ndarray
     lookback: int
     horizon: int
+    identities: np.ndarray
+
+    @property
+    def layout(self) -> Layout:
+        return self.filled.layout
 
     def inputs(self, rows: np.ndarray, origins: np.ndarray, lookback: int | None = None) -> np.ndarray:
         """What was known at each origin of the steps up to it.
@@ -100,23 +100,28 @@ class WindowSource:
             `(windows, lookback)`, float32; step `lookback - 1` is the origin.
         """
         lookback = lookback or self.lookback
-        starts = origins - lookback + 1
-        windows = _cut(self.filled.settled, rows, starts, lookback)
-        last = self.filled.last_observed[rows, origins]
-        open_ = np.flatnonzero(last < origins)
+        windows = self.layout.cut(self.filled.settled, rows, origins - lookback + 1, lookback)
+        positions = self.layout.positions(rows, origins)
+        open_steps = self.filled.open_steps(positions)
+        open_ = np.flatnonzero(open_steps)
         if open_.size:
-            held = _cut(self.filled.held, rows[open_], starts[open_], lookback)
-            behind = starts[open_, None] + np.arange(lookback) > last[open_, None]
-            windows[open_] = np.where(behind, held, windows[open_])
+            # The open gap ends at the origin, so its held values are the last ones up to the origin's own.
+            newest = np.searchsorted(self.filled.missing, positions[open_])[:, None]
+            back = np.arange(lookback - 1, -1, -1)
+            held = self.filled.held[np.maximum(newest - back, 0)]
+            windows[open_] = np.where(back < open_steps[open_, None], held, windows[open_])
         return windows
 
     def missing(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Which steps of the inputs were filled: `(windows, lookback)`, float32, 1 where missing."""
-        return 1 - _cut(self.filled.observed, rows, origins - self.lookback + 1, self.lookback).astype(np.float32)
+        observed = self.layout.cut(self.filled.observed, rows, origins - self.lookback + 1, self.lookback)
+        return 1 - observed.astype(np.float32)
 
     def outputs(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Observed targets: `(windows, horizon)`, float32, NaN where nothing was observed."""
-        return _cut(self.targets, rows, origins + 1, self.horizon)
+        flats = (self.filled.settled, self.filled.observed)
+        values, observed = (self.layout.cut(flat, rows, origins + 1, self.horizon) for flat in flats)
+        return np.where(observed, values, np.float32(np.nan))
 
     def usable(self, rows: np.ndarray, origins: np.ndarray, longest_gap: int, max_missing: float) -> np.ndarray:
         """Whether each input is observed well enough, judged by what was known at its origin.
@@ -127,22 +132,22 @@ class WindowSource:
             longest_gap: A window that touches a longer gap is not usable.
             max_missing: Nor is one with a larger share of missing steps.
         """
-        filled = self.filled
-        counts = np.pad(np.cumsum(~filled.observed, axis=1), ((0, 0), (1, 0)))
-        too_long = ~filled.observed & (filled.next_observed - filled.last_observed - 1 > longest_gap)
-        long_counts = np.pad(np.cumsum(too_long, axis=1), ((0, 0), (1, 0)))
-        starts = origins - self.lookback + 1
-        last = filled.last_observed[rows, origins]
-        share = (counts[rows, origins + 1] - counts[rows, starts]) / self.lookback
+        filled, ends = self.filled, self.layout.positions(rows, origins)
+        starts = ends - self.lookback + 1
+        too_long = np.zeros_like(filled.observed)
+        too_long[filled.missing] = filled.gap_lengths() > longest_gap
+        counts, long_counts = (_counts(flags) for flags in (~filled.observed, too_long))
+        share = (counts[ends + 1] - counts[starts]) / self.lookback
         # How long an open gap will grow is not known yet: it counts by its length so far.
-        closed = np.maximum(last, starts - 1)
-        touches = long_counts[rows, closed + 1] > long_counts[rows, starts]
-        return (share <= max_missing) & (origins - last <= longest_gap) & ~touches & (last >= starts)
+        open_steps = filled.open_steps(ends)
+        last = ends - open_steps
+        touches = long_counts[np.maximum(last, starts - 1) + 1] > long_counts[starts]
+        return (share <= max_missing) & (open_steps <= longest_gap) & ~touches & (last >= starts)
 
 
 @dataclass(frozen=True)
 class WindowIndex:
-    """Which windows a split has: pairs of row and origin, ordered by origin, then row."""
+    """Which windows a split has: pairs of row and origin, ordered by row, then origin."""
 
     rows: np.ndarray
     origins: np.ndarray
@@ -152,16 +157,30 @@ class WindowIndex:
         return len(self.rows)
 
 
+def origins_of(layout: Layout, bounds: tuple[int, int], lookback: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair of row and origin whose targets all lie within bounds and whose window lies in its row.
+
+    The input of a window may reach back beyond the bounds.
+
+    Returns:
+        Rows and origins, `(windows,)` each, ordered by row, then origin.
+    """
+    start, end = bounds
+    first = np.maximum(start - 1, layout.starts + lookback - 1)
+    counts = np.maximum(np.minimum(end, layout.ends) - horizon - first, 0)
+    rows = np.repeat(np.arange(len(layout), dtype=np.int32), counts)
+    before = np.repeat(np.cumsum(counts) - counts - first, counts)
+    return rows, (np.arange(len(rows)) - before).astype(np.int32)
+
+
 def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: int, max_missing: float) -> WindowIndex:
     """List the usable windows of a split.
 
     Raises:
         InsufficientDataError: There is none, or not one of their targets was observed.
     """
-    origins = splits.origins(name, source.lookback, source.horizon)
-    rows = len(source.targets)
-    row_of, origin_of = np.tile(np.arange(rows), len(origins)), np.repeat(origins, rows)
-    usable = source.usable(row_of, origin_of, longest_gap, max_missing)
+    rows, origins = origins_of(source.layout, splits.bounds(name), source.lookback, source.horizon)
+    usable = source.usable(rows, origins, longest_gap, max_missing)
     if not usable.any():
         start, end = splits.bounds(name)
         needed = source.horizon + (source.lookback if name == "train" else 0)
@@ -171,15 +190,16 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
             f"{' and all dropped for gaps' if len(origins) else ''}. "
             "Give more data, or shorten windows.horizon or windows.lookback."
         )
-    windows = WindowIndex(row_of[usable], origin_of[usable], int((~usable).sum()))
-    counts = np.pad(np.cumsum(np.isfinite(source.targets), axis=1), ((0, 0), (1, 0)))
-    first = windows.origins + 1
-    if not (counts[windows.rows, first + source.horizon] > counts[windows.rows, first]).any():
+    windows = WindowIndex(rows[usable], origins[usable], int((~usable).sum()))
+    counts = _counts(source.filled.observed)
+    first = source.layout.positions(windows.rows, windows.origins) + 1
+    if not (counts[first + source.horizon] > counts[first]).any():
         raise InsufficientDataError(
             f"The {name} split must hold observed targets. Received: none. Move split.{name}, or give more data."
         )
     return windows
 
 
-def _cut(array: np.ndarray, rows: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-    return sliding_window_view(array, length, axis=1)[rows, starts]
+def _counts(flags: np.ndarray) -> np.ndarray:
+    """How many of the flags before each position hold: `(steps + 1,)`."""
+    return np.concatenate([[0], np.cumsum(flags, dtype=np.int32)])

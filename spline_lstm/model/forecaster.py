@@ -75,13 +75,13 @@ class SegmentRecurrence(keras.layers.Layer):
     Args:
         lookback: Steps it reads.
         horizon: Steps of the forecast.
-        rows: Number of rows; each has a learned embedding.
+        rows: Number of rows; each has a learned embedding, as has the unknown one, 0.
         segments: The spline representation of a window.
         cell: A key of `CELLS`.
         units: Width of the recurrent state, 2 or more.
         dropout: Share of the decoder's state dropped in training.
 
-    Inputs: `values` and `missing`, `(batch, lookback or more)`; `rows`, `(batch,)`, integers.
+    Inputs: `values` and `missing`, `(batch, lookback or more)`; `rows`, `(batch,)`, integers from 0 to `rows`.
     Output shape: `(batch, horizon)`.
     """
 
@@ -105,7 +105,7 @@ class SegmentRecurrence(keras.layers.Layer):
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
         self.recurrence = getattr(keras.layers, CELLS[cell])(units, return_state=True, name="recurrence")
         self.position = _embedding(self.horizon_segments, units - units // 2, "position")
-        self.row = _embedding(rows, units // 2, "row")
+        self.row = _embedding(rows + 1, units // 2, "row")
         self.dropout = Dropout(dropout, name="dropout")
         self.decode = keras.layers.Dense(-(-horizon // self.horizon_segments), name="decode")
 
@@ -133,7 +133,7 @@ class SplineForecaster(keras.Model):
     Args:
         lookback: Steps of the window.
         horizon: Steps of the forecast.
-        rows: Number of rows; each has a learned embedding.
+        rows: Number of rows; each has a learned embedding, as has the unknown one, 0.
         members: Steps that each member reads, `lookback` at most.
         segment: Steps per segment.
         coefficients: B-splines per segment of the window.
@@ -148,7 +148,7 @@ class SplineForecaster(keras.Model):
         output_scale: Typical size of the targets' departures from it, standardized.
 
     Inputs: `values`, `(batch, lookback)`, standardized; `missing`, `(batch, lookback)`, 1 where a
-    value was filled; `rows`, `(batch,)`, integers.
+    value was filled; `rows`, `(batch,)`, integers from 0 to `rows`.
     Output shape: `(batch, horizon)`, standardized.
     """
 
@@ -192,6 +192,7 @@ class SplineForecaster(keras.Model):
         }
         self.lookback = lookback
         self.horizon = horizon
+        self.rows = rows
         self.share = share
         self.input_scale = input_scale
         self.output_scale = output_scale
@@ -212,16 +213,16 @@ class SplineForecaster(keras.Model):
         self.built = True
 
     def require_fit(self, lookback: int, horizon: int, rows: int) -> None:
-        """Refuse windows of another shape than the model was built for.
+        """Refuse windows of another shape, or of more rows, than the model was built for.
 
         Raises:
             ShapeError: They differ.
         """
-        built = tuple(self.settings[name] for name in ("lookback", "horizon", "rows"))
-        if built != (lookback, horizon, rows):
+        built = (self.lookback, self.horizon)
+        if built != (lookback, horizon) or rows > self.rows:
             raise ShapeError(
-                f"The model takes lookback, horizon and rows of {built}. Received: {(lookback, horizon, rows)}. "
-                "Run `dvc repro`, which trains a model for this data."
+                f"The model takes lookback and horizon of {built} and {self.rows} rows. "
+                f"Received: {(lookback, horizon)} and {rows}. Run `dvc repro`, which trains a model for this data."
             )
 
     def set_linear(self, kernel: np.ndarray) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule, PolynomialDecay
 from tqdm import tqdm
 
-from spline_lstm.data.windows import WindowIndex, WindowSource
+from spline_lstm.data.windows import UNKNOWN, WindowIndex, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.progress import PROGRESS_SECONDS, FitProgress
 from spline_lstm.run.params import TrainParams
@@ -24,6 +24,7 @@ PREDICT_BATCH = 512
 AVERAGE_MEMORY = 0.995  # of the moving average of the weights
 CLIP_NORM = 1.0
 HUBER_DELTA = 0.5  # in units of the model's output scale
+NAMELESS = 0.1  # share of windows that do not say whose they are
 MIXED = 0.5  # standard deviation of the share of another window that is added to one
 FEWEST_BATCHES, MOST_BATCHES = 100, 1000  # of an epoch
 
@@ -135,7 +136,7 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
         part = slice(start, start + PREDICT_BATCH)
         padding = (0, PREDICT_BATCH - len(rows[part]))
         row, origin = np.pad(rows[part], padding, mode="edge"), np.pad(origins[part], padding, mode="edge")
-        batch = forward(source.inputs(row, origin), source.missing(row, origin), row.astype(np.int32))
+        batch = forward(source.inputs(row, origin), source.missing(row, origin), source.identities[row])
         forecasts[part] = batch.numpy()[: len(rows[part])]
     return forecasts
 
@@ -273,13 +274,19 @@ def _mean_error(error_of: Callable[..., tf.Tensor], source: WindowSource, window
 def train_batches(
     source: WindowSource, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Batches without end: pass after pass over the windows, each in a new order."""
+    """Batches without end: pass after pass over the windows, each in a new order.
+
+    Where there are several rows, some windows do not say whose they are, so that an unknown row is learned, too.
+    """
+    several = len(source.layout) > 1
     while True:
         order = random.permutation(len(windows))
         for start in range(0, len(order) - size + 1, size):
             values, missing, rows, targets = _gather(source, windows, order[start : start + size])
             if augmented:
                 values, targets = augment(values, targets, random)
+            if several:
+                rows = np.where(random.random(size) < NAMELESS, UNKNOWN, rows).astype(np.int32)
             yield values, missing, rows, targets
 
 
@@ -288,7 +295,7 @@ def _gather(source: WindowSource, windows: WindowIndex, chosen: np.ndarray) -> t
     return (
         source.inputs(rows, origins),
         source.missing(rows, origins),
-        rows.astype(np.int32),
+        source.identities[rows],
         source.outputs(rows, origins),
     )
 

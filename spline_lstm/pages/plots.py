@@ -86,11 +86,15 @@ def plot_learning_curve(history: pd.DataFrame, best_epoch: int) -> bytes:
 
 def plot_gaps(prepared: Prepared) -> bytes:
     """The series with its gaps, and its longest gap as it was filled."""
-    row = int(np.argmax(np.isnan(prepared.rows).sum(axis=1)))
-    values, clock = prepared.rows[row], prepared.timestamps
+    layout = prepared.layout
+    row = int(np.argmax([np.isnan(values).sum() for values in layout.split(prepared.values)]))
+    span = slice(layout.offsets[row], layout.offsets[row + 1])
+    values, clock = prepared.values[span], prepared.timestamps[layout.starts[row] : layout.ends[row]]
     missing = np.isnan(values)
     scaler, filled = prepared.scaler, prepared.source.filled
-    settled, held = (part[row] * scaler.std[row] + scaler.mean[row] for part in (filled.settled, filled.held))
+    while_open = filled.settled.copy()
+    while_open[filled.missing] = filled.held
+    settled, held = (flat[span] * scaler.std[row] + scaler.mean[row] for flat in (filled.settled, while_open))
     figure = Figure(figsize=(10, 6), layout="constrained")
     whole, zoom = figure.subplots(2, 1)
     whole.plot(clock, values, color=ACTUAL, lw=0.8, label="observed")

@@ -20,10 +20,11 @@ NPZ_KEYS = (
     "target_indices",
     "values",
     "timestamps",
+    "starts",
+    "lengths",
     "settled",
     "held",
-    "last_observed",
-    "next_observed",
+    "since",
 )
 REQUIRED_METRICS = ("mae", "mse", "rmse", "mape", "r2")
 
@@ -222,7 +223,7 @@ def open_preprocessed(paths: RunPaths) -> tuple[dict[str, Any], dict[str, Any], 
     """
     require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor)
     meta, split, preprocessor = read_json(paths.meta), read_json(paths.split_contract), read_pickle(paths.preprocessor)
-    require_keys(paths.meta, meta, "sha256", "frequency", "shape")
+    require_keys(paths.meta, meta, "sha256", "frequency", "shape", "dropped")
     require_keys(paths.split_contract, split, "schema_version", "splits")
     require_keys(paths.preprocessor, preprocessor, "schema_version", "settings", "channels", "mean", "std")
     _require_schema(paths.split_contract, split, SPLIT_SCHEMA)

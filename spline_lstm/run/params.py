@@ -39,8 +39,10 @@ def _timezone(name: str) -> str:
     return name
 
 
-def _targets(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+def _columns(value: object) -> object:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
 
 
 def _run_id(value: object) -> str:
@@ -66,7 +68,7 @@ Steps = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Border = Annotated[float | int | str, BeforeValidator(_border)]
 Cell = Annotated[str, AfterValidator(_cell)]
-Columns = Annotated[tuple[str, ...], BeforeValidator(_targets), AfterValidator(_distinct), Field(min_length=1)]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct), Field(min_length=1)]
 
 
 class Section(pydantic.BaseModel):
@@ -81,6 +83,8 @@ class DataParams(Section):
     path: Annotated[str, Field(min_length=1)]
     timestamp: str
     target: Columns
+    series_id: Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct)] = ()
+    on_bad_series: Literal["fail", "drop"] = "fail"
     frequency: str | None = None
     aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
     duplicates: Literal["error", "mean", "first", "last"] = "error"
@@ -144,7 +148,7 @@ class EvaluateParams(Section):
     """What the scores and intervals are."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    scale: Literal["original", "standardized"] = "original"
+    scale: Literal["original", "standardized"] | None = None
 
 
 class Params(Section):

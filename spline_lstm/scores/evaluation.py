@@ -1,9 +1,13 @@
-"""Scores of test windows: overall, per series and per horizon step, beside the baselines'."""
+"""Scores of test windows: overall, per series and per horizon step, beside the baselines'.
+
+Errors of different series are compared through numbers without a unit: each series' MASE, and its RMSE relative to
+that of its own best baseline. Their means over series are the headline.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +16,7 @@ import numpy as np
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores import metrics
 
-POINT_METRICS = (metrics.mae, metrics.mse, metrics.rmse, metrics.mape, metrics.r2)
-MORE_METRICS = (metrics.smape, metrics.wape, metrics.bias)
+POINT_METRICS = (metrics.mae, metrics.mse, metrics.rmse, metrics.mape, metrics.smape, metrics.wape, metrics.bias)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,37 @@ class Forecasts:
         return self.y_pred + self.half_widths[self.rows]
 
 
+@dataclass(frozen=True)
+class _Targets:
+    """Observed targets and what was forecast for them, `(targets,)` each.
+
+    Attributes:
+        groups: What scores are grouped by: rows or steps, in ascending order.
+        scales: What MASE divides errors by.
+        y_true: Observations.
+        y_pred: Of the model.
+        lower, upper: Of its interval.
+        baselines: Of each baseline.
+    """
+
+    groups: np.ndarray
+    scales: np.ndarray
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    baselines: Mapping[str, np.ndarray]
+
+    def parts(self) -> Iterator[tuple[int, _Targets]]:
+        """The targets of each group."""
+        groups, starts = np.unique(self.groups, return_index=True)
+        for group, start, end in zip(groups, starts, np.append(starts[1:], len(self.groups)), strict=True):
+            part = slice(start, end)
+            arrays = (self.groups, self.scales, self.y_true, self.y_pred, self.lower, self.upper)
+            baselines = {name: forecast[part] for name, forecast in self.baselines.items()}
+            yield int(group), _Targets(*(array[part] for array in arrays), baselines)
+
+
 def evaluate_forecasts(
     forecasts: Forecasts, baselines: Mapping[str, np.ndarray], names: tuple[str, ...], mase_scales: np.ndarray
 ) -> dict[str, Any]:
@@ -55,76 +89,95 @@ def evaluate_forecasts(
         mase_scales: `(rows,)`, in the same units.
 
     Returns:
-        `metrics`, `baselines`, `per_series` and `per_step`; a score that is undefined is None.
+        `metrics`, `baselines`, `best_baseline`, `per_series` and `per_step`; a score that is undefined is None.
 
     Raises:
         InsufficientDataError: No target was observed.
     """
-    observed = ~np.isnan(forecasts.y_true)
-    if not observed.any():
+    if np.isnan(forecasts.y_true).all():
         raise InsufficientDataError(
             "The test split must hold observed targets. Received: none. Move split.test, or give more data."
         )
-    scores = _scores(forecasts, observed, mase_scales)
-    tables = {
-        name: _point_scores(forecasts.y_true, prediction, observed, forecasts.rows, mase_scales)
-        for name, prediction in baselines.items()
-    }
-    best = min(tables, key=lambda name: tables[name]["rmse"])
-    scores["skill"] = metrics.skill(scores["rmse"], tables[best]["rmse"])
-    per_series = {
-        name: _scores(forecasts, observed & (forecasts.rows == row)[:, None], mase_scales)
-        for row, name in enumerate(names)
-        if observed[forecasts.rows == row].any()
-    }
+    steps = np.broadcast_to(np.arange(1, forecasts.y_true.shape[1] + 1), forecasts.y_true.shape)
+    rows = np.broadcast_to(forecasts.rows[:, None], forecasts.y_true.shape)
+    by_row = _targets(forecasts, baselines, rows, mase_scales)
+    per_series = {names[row]: _series_scores(part) for row, part in by_row.parts()}
+    overall = {"model": _model_scores(by_row), **{name: _point_scores(by_row, name) for name in baselines}}
+    for name, table in overall.items():
+        table |= _means_over_series(list(per_series.values()), name)
+    overall["model"]["skill"] = 1 - overall["model"]["relative_rmse"]
+    scores = overall.pop("model")
+    by_step = _targets(forecasts, baselines, steps, mase_scales)
     return _without_nan(
         {
             "metrics": scores,
-            "baselines": tables,
-            "best_baseline": best,
+            "baselines": overall,
+            "best_baseline": min(overall, key=lambda name: (overall[name]["relative_rmse"], overall[name]["rmse"])),
             "per_series": per_series,
-            "per_step": [
-                {"step": step + 1, **_step_scores(forecasts, baselines, observed, step)}
-                for step in range(observed.shape[1])
-                if observed[:, step].any()
-            ],
+            "per_step": [{"step": step, **_step_scores(part)} for step, part in by_step.parts()],
         }
     )
 
 
-def _scores(forecasts: Forecasts, chosen: np.ndarray, mase_scales: np.ndarray) -> dict[str, float]:
-    lower, upper = forecasts.lower[chosen], forecasts.upper[chosen]
+def _targets(
+    forecasts: Forecasts, baselines: Mapping[str, np.ndarray], groups: np.ndarray, mase_scales: np.ndarray
+) -> _Targets:
+    """The observed targets in order of their groups, `(windows, horizon)`."""
+    observed = ~np.isnan(forecasts.y_true)
+    order = np.argsort(groups[observed], kind="stable")
+    scales = np.broadcast_to(mase_scales[forecasts.rows][:, None], observed.shape)
+    arrays = (groups, scales, forecasts.y_true, forecasts.y_pred, forecasts.lower, forecasts.upper)
+    flat = (array[observed][order] for array in arrays)
+    return _Targets(*flat, {name: forecast[observed][order] for name, forecast in baselines.items()})
+
+
+def _series_scores(targets: _Targets) -> dict[str, Any]:
+    tables = {name: _point_scores(targets, name) for name in targets.baselines}
+    best = min(tables, key=lambda name: tables[name]["rmse"])
+    scores = _model_scores(targets)
+    for table in (scores, *tables.values()):
+        table["relative_rmse"] = table["rmse"] / tables[best]["rmse"] if tables[best]["rmse"] > 0 else math.nan
+    return {**scores, "skill": 1 - scores["relative_rmse"], "best_baseline": best, "baselines": tables}
+
+
+def _means_over_series(per_series: list[dict[str, Any]], name: str) -> dict[str, float]:
+    """Of the model or a baseline: what can be averaged over series of different units."""
+    tables = [series if name == "model" else series["baselines"][name] for series in per_series]
+    return {key: _mean([table[key] for table in tables]) for key in ("mase", "relative_rmse")}
+
+
+def _mean(values: list[float]) -> float:
+    """Of the values that are defined."""
+    defined = [value for value in values if math.isfinite(value)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def _model_scores(targets: _Targets) -> dict[str, Any]:
     return {
-        **_point_scores(forecasts.y_true, forecasts.y_pred, chosen, forecasts.rows, mase_scales),
-        "coverage": metrics.coverage(forecasts.y_true[chosen], lower, upper),
-        "interval_width": float(np.mean(upper - lower)),
-        "observed": int(chosen.sum()),
+        **_point_scores(targets, None),
+        "coverage": metrics.coverage(targets.y_true, targets.lower, targets.upper),
+        "interval_width": float(np.mean(targets.upper - targets.lower)),
+        "observed": len(targets.y_true),
     }
 
 
-def _point_scores(
-    y_true: np.ndarray, y_pred: np.ndarray, chosen: np.ndarray, rows: np.ndarray, mase_scales: np.ndarray
-) -> dict[str, float]:
-    scores = {measure.__name__: measure(y_true[chosen], y_pred[chosen]) for measure in POINT_METRICS + MORE_METRICS}
-    scale = mase_scales[rows][:, None]
-    scores["mase"] = metrics.mae((y_true / scale)[chosen], (y_pred / scale)[chosen])
+def _point_scores(targets: _Targets, baseline: str | None) -> dict[str, Any]:
+    forecast = targets.y_pred if baseline is None else targets.baselines[baseline]
+    scores = {measure.__name__: measure(targets.y_true, forecast) for measure in POINT_METRICS}
+    scores["r2"] = metrics.r2(targets.y_true, forecast, targets.groups)
+    scores["mase"] = metrics.mae(targets.y_true / targets.scales, forecast / targets.scales)
     return scores
 
 
-def _step_scores(
-    forecasts: Forecasts, baselines: Mapping[str, np.ndarray], observed: np.ndarray, step: int
-) -> dict[str, float]:
-    chosen = observed[:, step]
-    truth, forecast = forecasts.y_true[chosen, step], forecasts.y_pred[chosen, step]
-    half_width = forecasts.half_widths[forecasts.rows[chosen], step]
+def _step_scores(targets: _Targets) -> dict[str, float]:
     scores = {
-        "mae": metrics.mae(truth, forecast),
-        "rmse": metrics.rmse(truth, forecast),
-        "coverage": metrics.coverage(truth, forecast - half_width, forecast + half_width),
+        "mae": metrics.mae(targets.y_true, targets.y_pred),
+        "rmse": metrics.rmse(targets.y_true, targets.y_pred),
+        "coverage": metrics.coverage(targets.y_true, targets.lower, targets.upper),
     }
-    for name, prediction in baselines.items():
-        scores[f"{name}_rmse"] = metrics.rmse(truth, prediction[chosen, step])
-    return scores
+    return scores | {
+        f"{name}_rmse": metrics.rmse(targets.y_true, forecast) for name, forecast in targets.baselines.items()
+    }
 
 
 def _without_nan(value: Any) -> Any:

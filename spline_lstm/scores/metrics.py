@@ -49,9 +49,17 @@ def bias(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     return float(np.mean(y_pred - y_true))
 
 
-def r2(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """Coefficient of determination. NaN where the targets do not vary."""
-    spread = np.sum((y_true - np.mean(y_true)) ** 2)
+def r2(y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """Coefficient of determination. NaN where the targets do not vary.
+
+    Args:
+        y_true: Targets.
+        y_pred: Forecasts.
+        groups: Which series each target is of, in ascending order: what its series' own mean explains is no merit.
+    """
+    starts = [0] if groups is None else np.unique(groups, return_index=True)[1]
+    parts = np.split(np.ravel(y_true), starts[1:])
+    spread = sum(float(np.sum((part - np.mean(part)) ** 2)) for part in parts)
     return float(1 - np.sum((y_true - y_pred) ** 2) / spread) if spread > 0 else float("nan")
 
 

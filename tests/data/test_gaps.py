@@ -6,26 +6,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import layout_of, ragged_source, source_of
 
 from spline_lstm.data.gaps import CYCLES_REMEMBERED, DECAY, LEVEL_SEASONS, PRIOR_WEIGHT, fill_gaps
-from spline_lstm.data.windows import WindowSource
 
 NOTHING = float("nan")
 
 
 @st.composite
-def gappy_series(draw, rows=1):
-    """Random walks of 1 to 40 steps of which anything from nothing to everything is missing."""
+def gappy_row(draw):
+    """A random walk of 1 to 40 steps of which anything from nothing to everything is missing."""
     time, seed = draw(st.integers(1, 40)), draw(st.integers(0, 2**32 - 1))
     missing_share = draw(st.sampled_from([0.0, 0.2, 0.6, 0.95, 1.0]))
     rng = np.random.default_rng(seed)
-    values = rng.normal(size=(rows, time)).cumsum(axis=1)
-    values[rng.random((rows, time)) < missing_share] = np.nan
+    values = rng.normal(size=time).cumsum()
+    values[rng.random(time) < missing_share] = np.nan
     return values
 
 
-def source_of(values, season, lookback=1):
-    return WindowSource(fill_gaps(values, season), values.astype(np.float32), lookback, horizon=1)
+ragged_rows = st.lists(gappy_row(), min_size=1, max_size=4)
 
 
 def level_at(known, step, season):
@@ -81,63 +80,95 @@ def filled_as_of_the_end(known, season):
     return filled
 
 
-@given(values=gappy_series(), season=st.integers(1, 7), data=st.data())
+@given(values=gappy_row(), season=st.integers(1, 7), data=st.data())
 @settings(max_examples=150)
 def test_a_window_holds_what_truncating_at_its_origin_and_then_filling_gives(values, season, data):
-    origin = data.draw(st.integers(0, values.shape[1] - 1))
+    origin = data.draw(st.integers(0, len(values) - 1))
     lookback = data.draw(st.integers(1, origin + 1))
 
-    window = source_of(values, season).inputs(np.array([0]), np.array([origin]), lookback)
+    window = source_of(values[None], season).inputs(np.array([0]), np.array([origin]), lookback)
 
-    expected = filled_as_of_the_end(values[0, : origin + 1].tolist(), season)[-lookback:]
+    expected = filled_as_of_the_end(values[: origin + 1].tolist(), season)[-lookback:]
     np.testing.assert_allclose(window[0], expected, rtol=1e-5, atol=1e-5)
 
 
-@given(values=gappy_series(rows=2), season=st.integers(1, 7), data=st.data())
+@given(rows=ragged_rows, season=st.integers(1, 7), data=st.data())
 @settings(max_examples=80)
-def test_what_follows_an_origin_changes_no_byte_of_its_window(values, season, data):
-    time = values.shape[1]
-    origin = data.draw(st.integers(0, time - 1))
-    lookback = data.draw(st.integers(1, origin + 1))
-    change = data.draw(st.sampled_from(["delete", "replace", "remove all", "append"]))
-    other = np.random.default_rng(1).normal(scale=1e6, size=(2, 30))
-    known = values[:, : origin + 1]
-    future = {
-        "delete": other[:, :0],
-        "replace": other[:, : time - origin - 1],
-        "remove all": np.full((2, 9), np.nan),
-        "append": np.hstack([values[:, origin + 1 :], other]),
-    }[change]
+def test_what_follows_an_origin_changes_no_byte_of_its_window(rows, season, data):
+    starts = [data.draw(st.integers(0, 9)) for _ in rows]
+    known = [row[: data.draw(st.integers(1, len(row)))] for row in rows]
+    lookback = data.draw(st.integers(1, min(map(len, known))))
+    other = np.random.default_rng(1).normal(scale=1e6, size=30)
 
-    # All windows up to the origin, of both rows.
-    origins = np.repeat(np.arange(lookback - 1, origin + 1), 2)
-    rows = np.tile([0, 1], len(origins) // 2)
-    before = source_of(values, season, lookback).inputs(rows, origins)
-    after = source_of(np.hstack([known, future]), season, lookback).inputs(rows, origins)
+    def changed(row, seen):
+        return {
+            "delete": other[:0],
+            "replace": other[: len(row) - seen],
+            "remove all": np.full(9, np.nan),
+            "append": np.concatenate([row[seen:], other]),
+        }[data.draw(st.sampled_from(["delete", "replace", "remove all", "append"]))]
+
+    futures = [changed(row, len(seen)) for row, seen in zip(rows, known, strict=True)]
+    # All windows of each row up to the last step before its future.
+    windows = [
+        (number, start + end - 1)
+        for number, (seen, start) in enumerate(zip(known, starts, strict=True))
+        for end in range(lookback, len(seen) + 1)
+    ]
+    numbers, origins = np.array(windows).T
+    before = ragged_source(rows, starts, season, lookback).inputs(numbers, origins)
+    joined = [np.concatenate(parts) for parts in zip(known, futures, strict=True)]
+    after = ragged_source(joined, starts, season, lookback).inputs(numbers, origins)
 
     assert after.tobytes() == before.tobytes()
 
 
-@given(values=gappy_series(rows=2), season=st.integers(1, 7))
+@given(rows=ragged_rows, season=st.integers(1, 7))
 @settings(max_examples=50)
-def test_observations_are_kept_and_marked_and_nothing_is_left_missing(values, season):
-    filled = fill_gaps(values, season)
+def test_observations_are_kept_and_marked_and_nothing_is_left_missing(rows, season):
+    values = np.concatenate(rows)
+    filled = fill_gaps(values, layout_of(rows, [0] * len(rows)), season)
 
     observed = ~np.isnan(values)
     np.testing.assert_array_equal(filled.observed, observed)
-    for kept in (filled.settled, filled.held):
-        np.testing.assert_array_equal(kept[observed], values[observed].astype(np.float32))
-        assert np.isfinite(kept).all()
+    np.testing.assert_array_equal(filled.settled[observed], values[observed].astype(np.float32))
+    assert np.isfinite(filled.settled).all()
+    assert np.isfinite(filled.held).all()
+    assert filled.held.shape == filled.since.shape == ((~observed).sum(),)
 
 
-@given(values=gappy_series(rows=3), season=st.integers(1, 7))
-@settings(max_examples=30)
-def test_rows_do_not_know_of_each_other(values, season):
-    together = fill_gaps(values, season)
-    alone = [fill_gaps(values[[row]], season) for row in range(3)]
+@given(rows=ragged_rows, season=st.integers(1, 7))
+@settings(max_examples=50)
+def test_rows_do_not_know_of_each_other(rows, season):
+    together = fill_gaps(np.concatenate(rows), layout_of(rows, [0] * len(rows)), season)
+    alone = [fill_gaps(row, layout_of([row], [0]), season) for row in rows]
 
-    np.testing.assert_array_equal(together.settled, np.vstack([each.settled for each in alone]))
-    np.testing.assert_array_equal(together.held, np.vstack([each.held for each in alone]))
+    for part in ("settled", "observed", "held", "since"):
+        expected = np.concatenate([getattr(each, part) for each in alone])
+        assert getattr(together, part).tobytes() == expected.tobytes()
+    np.testing.assert_array_equal(together.gap_lengths(), np.concatenate([each.gap_lengths() for each in alone]))
+
+
+@given(rows=ragged_rows)
+@settings(max_examples=80)
+def test_gaps_are_counted_within_their_row(rows):
+    filled = fill_gaps(np.concatenate(rows), layout_of(rows, [0] * len(rows)), season=1)
+
+    open_steps, lengths = [], []
+    for row in rows:
+        gap = 0
+        for value in row:
+            gap = gap + 1 if np.isnan(value) else 0
+            open_steps.append(gap)
+    for step, count in enumerate(open_steps):
+        if count:
+            end = step
+            while end + 1 < len(open_steps) and open_steps[end + 1] == open_steps[end] + 1:
+                end += 1
+            lengths.append(open_steps[end])
+    assert filled.open_steps(np.arange(len(open_steps))).tolist() == open_steps
+    assert filled.since.tolist() == [count for count in open_steps if count]
+    assert filled.gap_lengths().tolist() == lengths
 
 
 @pytest.mark.parametrize("season", [1, 4])
@@ -149,8 +180,7 @@ def test_a_row_without_observations_is_filled_with_its_mean_of_zero(season):
 
 @pytest.mark.parametrize("season", [1, 4])
 def test_a_single_observation_is_held_on_and_once_known_held_back(season):
-    values = np.array([[NOTHING, NOTHING, 3.0, NOTHING, NOTHING]])
-    source = source_of(values, season, lookback=2)
+    source = source_of(np.array([[NOTHING, NOTHING, 3.0, NOTHING, NOTHING]]), season, lookback=2)
 
     windows = source.inputs(np.zeros(4, int), np.arange(1, 5))
 
@@ -162,8 +192,7 @@ def test_a_single_observation_is_held_on_and_once_known_held_back(season):
 
 
 def test_without_a_season_an_open_gap_holds_and_a_closed_one_is_a_straight_line():
-    values = np.array([[0.0, 1.0, NOTHING, NOTHING, 4.0]])
-    source = source_of(values, season=1, lookback=3)
+    source = source_of(np.array([[0.0, 1.0, NOTHING, NOTHING, 4.0]]), season=1, lookback=3)
 
     np.testing.assert_array_equal(source.inputs(np.array([0]), np.array([3])), [[1, 1, 1]])
     np.testing.assert_array_equal(source.inputs(np.array([0]), np.array([4])), [[2, 3, 4]])
@@ -171,12 +200,11 @@ def test_without_a_season_an_open_gap_holds_and_a_closed_one_is_a_straight_line(
 
 def test_an_open_gap_follows_the_season_better_than_the_last_value_does():
     season, cycles = 12, 60
-    wave = np.sin(2 * np.pi * np.arange(season * cycles) / season)[None]
-    hidden = np.s_[:, -season:]
+    wave = np.sin(2 * np.pi * np.arange(season * cycles) / season)
     values = wave.copy()
-    values[hidden] = np.nan
+    values[-season:] = np.nan
 
-    held = fill_gaps(values, season).held[hidden]
+    held = fill_gaps(values, layout_of([values], [0]), season).held
 
-    last = wave[0, -season - 1]
-    assert np.mean((held - wave[hidden]) ** 2) < np.mean((last - wave[hidden]) ** 2) / 4
+    hidden, last = wave[-season:], wave[-season - 1]
+    assert np.mean((held - hidden) ** 2) < np.mean((last - hidden) ** 2) / 4

@@ -5,20 +5,31 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import layout_of, ragged_source, source_of
 
-from spline_lstm.data.gaps import fill_gaps
-from spline_lstm.data.windows import SPLITS, Splits, WindowSource, index_windows, split_series
+from spline_lstm.data.windows import SPLITS, Splits, index_windows, origins_of, split_series
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
 from spline_lstm.run.params import SplitParams
 
 lengths = st.integers(1, 6)
 missing_masks = st.lists(st.booleans(), min_size=1, max_size=40)
+# Of each row, which steps are missing, and the calendar step it begins at.
+ragged_masks = st.lists(st.tuples(missing_masks, st.integers(0, 15)), min_size=1, max_size=4)
+CALENDAR = 60  # steps, more than any row of ragged masks has
 
 
-def clock_source(time, lookback, horizon, rows=1):
-    """Series whose values are their own steps."""
-    clock = np.tile(np.arange(time, dtype=np.float32), (rows, 1))
-    return WindowSource(fill_gaps(clock, season=1), clock, lookback, horizon)
+def clock_source(time, lookback, horizon):
+    """A series whose values are its own steps."""
+    return source_of(np.arange(time, dtype=float)[None], lookback=lookback, horizon=horizon)
+
+
+def masked_rows(masks):
+    """Rows whose values tell row and calendar step, and their starts."""
+    rows = [
+        np.where(mask, np.nan, 1000.0 * number + start + np.arange(len(mask)))
+        for number, (mask, start) in enumerate(masks)
+    ]
+    return rows, [start for _, start in masks]
 
 
 def daily(steps):
@@ -46,17 +57,54 @@ def test_targets_start_where_the_input_ends(lookback, horizon, extra):
     np.testing.assert_array_equal(outputs, origins[:, None] + np.arange(1, horizon + 1))
 
 
-@given(splits=borders(), lookback=lengths, horizon=lengths)
+@given(splits=borders(), masks=ragged_masks, lookback=lengths, horizon=lengths)
 @settings(max_examples=80)
-def test_a_window_is_of_the_split_that_holds_all_its_targets(splits, lookback, horizon):
-    ends = (0, splits.train, splits.validation, splits.test)
-    for index, name in enumerate(SPLITS):
-        expected = [
-            origin
-            for origin in range(lookback - 1, splits.test)
-            if all(ends[index] <= origin + ahead < ends[index + 1] for ahead in range(1, horizon + 1))
+def test_a_window_is_of_the_split_that_holds_all_its_targets(splits, masks, lookback, horizon):
+    rows, starts = masked_rows(masks)
+    for name in SPLITS:
+        first, end = splits.bounds(name)
+
+        found = origins_of(layout_of(rows, starts), (first, end), lookback, horizon)
+
+        assert list(zip(*found, strict=True)) == [
+            (row, origin)
+            for row, (start, length) in enumerate(zip(starts, map(len, rows), strict=True))
+            for origin in range(start + lookback - 1, start + length)
+            if all(first <= origin + ahead < min(end, start + length) for ahead in range(1, horizon + 1))
         ]
-        assert splits.origins(name, lookback, horizon).tolist() == expected
+
+
+@given(masks=ragged_masks, lookback=lengths, horizon=lengths)
+@settings(max_examples=80)
+def test_a_window_never_crosses_the_border_of_its_row(masks, lookback, horizon):
+    rows, starts = masked_rows([([False] * len(mask), start) for mask, start in masks])
+    source = ragged_source(rows, starts, lookback=lookback, horizon=horizon)
+
+    numbers, origins = origins_of(source.layout, (0, CALENDAR), lookback, horizon)
+
+    assert len(origins) == sum(max(0, len(row) - lookback - horizon + 1) for row in rows)
+    if len(origins):
+        own = (1000 * numbers + origins)[:, None]
+        np.testing.assert_array_equal(source.inputs(numbers, origins), own + np.arange(1 - lookback, 1))
+        np.testing.assert_array_equal(source.outputs(numbers, origins), own + np.arange(1, horizon + 1))
+
+
+@given(masks=ragged_masks, lookback=lengths, horizon=lengths, season=st.sampled_from([1, 4]))
+@settings(max_examples=80)
+def test_a_row_among_others_gives_what_it_gives_alone(masks, lookback, horizon, season):
+    rows, starts = masked_rows(masks)
+    together = ragged_source(rows, starts, season, lookback, horizon)
+    numbers, origins = origins_of(together.layout, (5, CALENDAR), lookback, horizon)
+
+    for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        alone = ragged_source([row], [start], season, lookback, horizon)
+        zeros, own = origins_of(alone.layout, (5, CALENDAR), lookback, horizon)
+        np.testing.assert_array_equal(origins[numbers == number], own)
+        among = numbers[numbers == number], own
+        np.testing.assert_array_equal(together.usable(*among, 2, 0.5), alone.usable(zeros, own, 2, 0.5))
+        for part in ("inputs", "missing", "outputs"):
+            if len(own):
+                assert getattr(together, part)(*among).tobytes() == getattr(alone, part)(zeros, own).tobytes()
 
 
 def usable_as_of(known, lookback, longest_gap, max_missing):
@@ -77,56 +125,62 @@ def usable_as_of(known, lookback, longest_gap, max_missing):
     return missing < lookback and missing / lookback <= max_missing
 
 
-@given(masks=st.tuples(missing_masks, missing_masks), lookback=lengths, longest_gap=st.integers(1, 5), data=st.data())
+@given(masks=ragged_masks, lookback=lengths, longest_gap=st.integers(1, 5), data=st.data())
 @settings(max_examples=150)
 def test_a_window_is_judged_by_the_gaps_known_at_its_origin(masks, lookback, longest_gap, data):
-    time = min(map(len, masks))
-    masks = np.array([mask[:time] for mask in masks])
-    lookback = min(lookback, time)
+    lookback = min(lookback, *(len(mask) for mask, _ in masks))
     max_missing = data.draw(st.sampled_from([0.0, 0.25, 0.5, 0.75]))
-    values = np.where(masks, np.nan, np.arange(time, dtype=float))
-    source = WindowSource(fill_gaps(values, 1), values.astype(np.float32), lookback, 1)
-    origins = np.repeat(np.arange(lookback - 1, time), 2)
-    rows = np.tile([0, 1], len(origins) // 2)
+    source = ragged_source(*masked_rows(masks), lookback=lookback)
+    windows = [(row, end) for row, (mask, _) in enumerate(masks) for end in range(lookback, len(mask) + 1)]
+    origins = np.array([masks[row][1] + end - 1 for row, end in windows])
 
-    usable = source.usable(rows, origins, longest_gap, max_missing)
+    usable = source.usable(np.array([row for row, _ in windows]), origins, longest_gap, max_missing)
 
     assert usable.tolist() == [
-        usable_as_of(masks[row, : origin + 1].tolist(), lookback, longest_gap, max_missing)
-        for row, origin in zip(rows, origins, strict=True)
+        usable_as_of(masks[row][0][:end], lookback, longest_gap, max_missing) for row, end in windows
     ]
 
 
 def test_missing_steps_of_inputs_are_marked_and_missing_targets_stay_missing():
-    values = np.array([[0.0, np.nan, 2.0, 3.0, np.nan, 5.0]])
-    source = WindowSource(fill_gaps(values, 1), values.astype(np.float32), lookback=3, horizon=2)
+    source = source_of(np.array([[0.0, np.nan, 2.0, 3.0, np.nan, 5.0]]), lookback=3, horizon=2)
     window = np.array([0]), np.array([3])
 
     np.testing.assert_array_equal(source.missing(*window), [[1, 0, 0]])
     np.testing.assert_array_equal(source.outputs(*window), [[np.nan, 5]])
 
 
-@given(masks=st.lists(missing_masks, min_size=1, max_size=3), lookback=lengths, horizon=lengths)
+@given(masks=ragged_masks, lookback=lengths, horizon=lengths)
 @settings(max_examples=80)
 def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, lookback, horizon):
-    time = 40
-    masks = np.array([(mask * time)[:time] for mask in masks])
-    values = np.where(masks, np.nan, 1.0)
-    source = WindowSource(fill_gaps(values, 1), np.ones_like(values, np.float32), lookback, horizon)
-    splits = Splits(20, 30, time)
+    masks = [*masks, ([False] * 40, 0)]  # a row with windows in every split that can have one
+    rows, starts = masked_rows(masks)
+    source = ragged_source(rows, starts, lookback=lookback, horizon=horizon)
+    splits = Splits(20, 30, 45)
     for name in SPLITS:
-        origins = splits.origins(name, lookback, horizon)
-        pairs = [(origin, row) for origin in origins for row in range(len(masks))]
-        kept = [
-            (origin, row) for origin, row in pairs if usable_as_of(masks[row, : origin + 1].tolist(), lookback, 2, 0.5)
+        first, end = splits.bounds(name)
+        pairs = [
+            (row, origin)
+            for row, (mask, start) in enumerate(masks)
+            for origin in range(max(first - 1, start + lookback - 1), min(end, start + len(mask)) - horizon)
         ]
-        if not kept:
-            with pytest.raises(InsufficientDataError, match=f"The {name} split must hold a window"):
-                index_windows(source, splits, name, 2, 0.5)
-            continue
+        kept = [
+            (row, origin)
+            for row, origin in pairs
+            if usable_as_of(masks[row][0][: origin + 1 - starts[row]], lookback, 2, 0.5)
+        ]
         windows = index_windows(source, splits, name, 2, 0.5)
-        assert list(zip(windows.origins, windows.rows, strict=True)) == kept
+        assert list(zip(windows.rows, windows.origins, strict=True)) == kept
         assert (len(windows), windows.dropped) == (len(kept), len(pairs) - len(kept))
+
+
+@given(masks=ragged_masks, lookback=lengths, horizon=lengths)
+@settings(max_examples=60)
+def test_a_split_without_a_usable_window_is_refused(masks, lookback, horizon):
+    source = ragged_source(*masked_rows([([True] * len(mask), start) for mask, start in masks]), 1, lookback, horizon)
+
+    for name in SPLITS:
+        with pytest.raises(InsufficientDataError, match=f"The {name} split must hold a window"):
+            index_windows(source, Splits(20, 30, 45), name, 2, 0.5)
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -192,12 +246,11 @@ def test_borders_that_leave_a_split_empty_or_are_no_dates_are_refused(given_bord
 def test_a_split_none_of_whose_targets_was_observed_is_refused(name):
     splits = Splits(20, 30, 40)
     start, end = splits.bounds(name)
-    values = np.arange(40.0)[None]
-    source = clock_source(40, 3, 2)
-    values[0, start:end] = np.nan
-    hidden = WindowSource(source.filled, values.astype(np.float32), 3, 2)
+    values = np.arange(40.0)
+    values[max(3, start) : end] = np.nan  # a train window has its own steps to look back on, and no others
+    source = source_of(values[None], lookback=3, horizon=2)
 
     with pytest.raises(InsufficientDataError, match=f"The {name} split must hold observed targets"):
-        index_windows(hidden, splits, name, 5, 0.9)
+        index_windows(source, splits, name, 40, 0.9)
     for other in set(SPLITS) - {name}:
-        assert len(index_windows(hidden, splits, other, 5, 0.9))
+        assert len(index_windows(source, splits, other, 40, 0.9))

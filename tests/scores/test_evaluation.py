@@ -36,16 +36,34 @@ def observed_cells(forecasts):
                 yield window, int(forecasts.rows[window]), step, target
 
 
-def slow_scores(forecasts, prediction, cells, scales):
+def slow_scores(forecasts, prediction, cells):
     errors = [prediction[window, step] - target for window, _, step, target in cells]
-    scaled = [abs(error) / scales[row] for error, (_, row, _, _) in zip(errors, cells, strict=True)]
     return {
         "mae": sum(map(abs, errors)) / len(errors),
         "mse": sum(error**2 for error in errors) / len(errors),
         "rmse": math.sqrt(sum(error**2 for error in errors) / len(errors)),
         "bias": sum(errors) / len(errors),
-        "mase": sum(scaled) / len(scaled),
     }
+
+
+def slow_mase(forecasts, prediction, cells, scales):
+    """The mean over series of each series' mean error in units of its scale."""
+    series = {row for _, row, _, _ in cells}
+    means = []
+    for row in series:
+        errors = [abs(prediction[w, step] - target) / scales[row] for w, r, step, target in cells if r == row]
+        means.append(sum(errors) / len(errors))
+    return sum(means) / len(means)
+
+
+def slow_relative_rmse(forecasts, prediction, baselines, cells):
+    """The mean over series of the RMSE relative to that of the series' best baseline."""
+    ratios = []
+    for row in {row for _, row, _, _ in cells}:
+        own = [cell for cell in cells if cell[1] == row]
+        best = min(slow_scores(forecasts, baseline, own)["rmse"] for baseline in baselines.values())
+        ratios.append(slow_scores(forecasts, prediction, own)["rmse"] / best)
+    return sum(ratios) / len(ratios)
 
 
 def slow_interval_scores(forecasts, cells):
@@ -70,26 +88,32 @@ def assert_holds(table, expected):
 def test_tables_are_what_loops_over_observed_cells_give(seed, missing_share):
     forecasts = random_forecasts(seed, missing_share=missing_share)
     flat = np.full_like(forecasts.y_pred, 50.0)
-    scales = np.array([2.0, 5.0])
+    scales, baselines = np.array([2.0, 5.0]), {"flat": flat, "low": flat - 7}
 
-    tables = evaluate_forecasts(forecasts, {"flat": flat}, NAMES, scales)
+    tables = evaluate_forecasts(forecasts, baselines, NAMES, scales)
 
     cells = list(observed_cells(forecasts))
     for chosen, table in [
         (cells, tables["metrics"]),
         *(([c for c in cells if NAMES[c[1]] == name], table) for name, table in tables["per_series"].items()),
     ]:
-        assert_holds(table, slow_scores(forecasts, forecasts.y_pred, chosen, scales))
+        assert_holds(table, slow_scores(forecasts, forecasts.y_pred, chosen))
         assert_holds(table, slow_interval_scores(forecasts, chosen))
-    assert_holds(tables["baselines"]["flat"], slow_scores(forecasts, flat, cells, scales))
+        relative = slow_relative_rmse(forecasts, forecasts.y_pred, baselines, chosen)
+        mase = slow_mase(forecasts, forecasts.y_pred, chosen, scales)
+        assert_holds(table, {"mase": mase, "relative_rmse": relative, "skill": 1 - relative})
+    for name, prediction in baselines.items():
+        relative = slow_relative_rmse(forecasts, prediction, baselines, cells)
+        expected = {**slow_scores(forecasts, prediction, cells), "relative_rmse": relative}
+        assert_holds(tables["baselines"][name], expected)
     assert set(tables["per_series"]) == {NAMES[row] for _, row, _, _ in cells}
     assert [table["step"] for table in tables["per_step"]] == sorted({step + 1 for _, _, step, _ in cells})
     for table in tables["per_step"]:
         chosen = [cell for cell in cells if cell[2] + 1 == table["step"]]
-        scores = slow_scores(forecasts, forecasts.y_pred, chosen, scales)
+        scores = slow_scores(forecasts, forecasts.y_pred, chosen)
         assert_holds(table, {"mae": scores["mae"], "rmse": scores["rmse"]})
         assert_holds(table, {"coverage": slow_interval_scores(forecasts, chosen)["coverage"]})
-        assert_holds(table, {"flat_rmse": slow_scores(forecasts, flat, chosen, scales)["rmse"]})
+        assert_holds(table, {"flat_rmse": slow_scores(forecasts, flat, chosen)["rmse"]})
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -107,15 +131,48 @@ def test_forecasts_of_missing_targets_do_not_count(seed):
     assert evaluate_forecasts(other, {"flat": flat + wild}, NAMES, np.ones(2)) == sober
 
 
-def test_skill_compares_with_the_baseline_of_least_rmse():
+def test_skill_compares_with_the_best_baseline_of_each_series():
     forecasts = random_forecasts(0, missing_share=0)
-    truth = forecasts.y_true
-    baselines = {"far": truth + 100, "near": truth + 4.0}
+    truth, of_second = forecasts.y_true, (forecasts.rows == 1)[:, None]
+    baselines = {"far": truth + 100, "near": truth + 4.0, "partly": truth + np.where(of_second, 1.0, 50.0)}
 
     tables = evaluate_forecasts(forecasts, baselines, NAMES, np.ones(2))
 
-    assert tables["best_baseline"] == "near"
-    assert tables["metrics"]["skill"] == pytest.approx(1 - tables["metrics"]["rmse"] / 4)
+    assert [tables["per_series"][name]["best_baseline"] for name in NAMES] == ["near", "partly"]
+    assert tables["per_series"]["oil"]["skill"] == pytest.approx(1 - tables["per_series"]["oil"]["rmse"])
+    assert tables["best_baseline"] == "near"  # 1 and 4 times the best, on average less than 12.5 and 1
+
+
+def test_the_unit_of_a_series_changes_no_headline():
+    forecasts = random_forecasts(3)
+    baselines = {"flat": np.full_like(forecasts.y_pred, 50.0)}
+    size = np.where(forecasts.rows == 1, 1000.0, 1.0)[:, None]
+    in_grams = Forecasts(
+        forecasts.rows,
+        forecasts.origins,
+        forecasts.y_true * size,
+        forecasts.y_pred * size,
+        forecasts.half_widths * [[1], [1000]],
+    )
+
+    before = evaluate_forecasts(forecasts, baselines, NAMES, np.array([2.0, 3.0]))["metrics"]
+    after = evaluate_forecasts(in_grams, {"flat": baselines["flat"] * size}, NAMES, np.array([2.0, 3000.0]))["metrics"]
+
+    for name in ("mase", "relative_rmse", "skill", "mape", "smape", "coverage"):
+        assert after[name] == pytest.approx(before[name])
+    assert after["rmse"] > 100 * before["rmse"]
+
+
+def test_telling_series_apart_is_no_merit():
+    rows = np.repeat([0, 1], 50)
+    truth = np.random.default_rng(0).normal(size=(100, 1)) + 1000.0 * rows[:, None]
+    forecasts = Forecasts(
+        rows, np.arange(100), truth, np.full_like(truth, 0.0) + 1000.0 * rows[:, None], np.ones((2, 1))
+    )
+
+    tables = evaluate_forecasts(forecasts, {"flat": truth + 1}, NAMES, np.ones(2))
+
+    assert abs(tables["metrics"]["r2"]) < 0.1
 
 
 def test_an_error_as_large_as_the_scale_has_a_mase_of_one_in_every_series():

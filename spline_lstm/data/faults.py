@@ -1,0 +1,78 @@
+"""Series that cannot be learned from, and what is done with them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from spline_lstm.data.series import Panel
+from spline_lstm.data.tables import NUMBERS
+from spline_lstm.run.errors import DataError, InsufficientDataError
+
+log = logging.getLogger(__name__)
+
+LARGEST = 1e150  # its square is a number, too
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a series breaks: it must do as the rule says, and something else was received."""
+
+    rule: str
+    received: str
+    error: type[DataError] = DataError
+
+    def __str__(self) -> str:
+        return f"must {self.rule}; received: {self.received}"
+
+
+def fault_of(values: np.ndarray, head: np.ndarray, shortest: int) -> Fault | None:
+    """What is wrong with a row, if anything.
+
+    Args:
+        values: `(steps,)`, all of it, NaN where nothing was observed.
+        head: Its first steps, from which its scale comes.
+        shortest: Steps of one window with its targets.
+    """
+    observed = values[~np.isnan(values)]
+    if not observed.size:
+        return Fault("hold observations", "none, all cells are empty")
+    if observed.min() == observed.max():
+        return Fault("vary", f"{observed[0]:g} in every row")
+    if max(-observed.min(), observed.max()) > LARGEST:
+        return Fault("hold values small enough to square", "some beyond 1e150")
+    if len(values) < shortest:
+        return Fault(f"have {shortest} steps, a window and its horizon", str(len(values)), InsufficientDataError)
+    if np.isnan(head).all():
+        return Fault("hold observations in the train split", "none")
+    return None
+
+
+def usable_rows(panel: Panel, known_until: np.ndarray, shortest: int, drop: bool) -> tuple[np.ndarray, dict[str, str]]:
+    """Which rows can be used, and why others cannot.
+
+    Args:
+        panel: All rows.
+        known_until: `(rows,)`, steps of each row from which its scale comes.
+        shortest: Steps of one window with its targets.
+        drop: Whether rows may be left out.
+
+    Returns:
+        `(rows,)`, and what is wrong with each row that is left out.
+
+    Raises:
+        DataError: A row has a fault and may not be left out, or all have.
+    """
+    rows = zip(panel.names, panel.layout.split(panel.values), known_until, strict=True)
+    faults = {name: fault for name, row, known in rows if (fault := fault_of(row, row[:known], shortest))}
+    faults |= {name: Fault(f"hold {NUMBERS}", cell) for name, cell in panel.broken.items()}
+    if faults and (not drop or len(faults) == len(panel.names)):
+        name, fault = next(iter(faults.items()))
+        several = f" So it is with {len(faults) - 1} more series." if len(faults) > 1 else ""
+        advice = "Mend the data" + (", or set data.on_bad_series to drop." if len(faults) < len(panel.names) else ".")
+        raise fault.error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}")
+    for name, fault in faults.items():
+        log.warning("left out: %s %s", name, fault)
+    return np.array([name not in faults for name in panel.names]), {name: str(fault) for name, fault in faults.items()}

@@ -1,0 +1,192 @@
+"""A long table holds several series: told apart by their ids, each on its own stretch of one calendar."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spline_lstm.data.series import read_panel
+from spline_lstm.run.errors import DataError
+from spline_lstm.run.params import DataParams
+
+START = pd.Timestamp("2024-01-01")
+IDS = ("a", "b", "c", "d")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tables")
+
+
+def read(path, anchor=None, **overrides):
+    params = {"path": str(path), "timestamp": "time", "target": "load", "series_id": "id", **overrides}
+    return read_panel(path, DataParams(**params), anchor)
+
+
+def read_table(folder, table, anchor=None, **overrides):
+    path = folder / "table.csv"
+    table.to_csv(path, index=False)
+    return read(path, anchor, **overrides)
+
+
+def read_text(folder, text, **overrides):
+    path = folder / "table.csv"
+    path.write_text(text, encoding="utf-8")
+    return read(path, **overrides)
+
+
+def rows_of(panel):
+    return dict(zip(panel.names, panel.layout.split(panel.values), strict=True))
+
+
+def hourly(name, hours, values):
+    """Rows of one series at some hours after the start."""
+    return pd.DataFrame({"id": name, "time": START + pd.to_timedelta(hours, unit="h"), "load": values})
+
+
+@st.composite
+def long_tables(draw):
+    """Two to four series with their own begin and end, gaps, empty cells and crowds."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    parts = []
+    for name in IDS[: draw(st.integers(2, 4))]:
+        first, length = draw(st.integers(0, 60)), draw(st.integers(4, 80))
+        minutes = np.unique(rng.integers(60 * first, 60 * (first + length), 2 * length))
+        values = rng.normal(size=(2, len(minutes))).round(3)
+        values[rng.random(values.shape) < 0.2] = np.nan
+        clock = START + pd.to_timedelta(minutes, unit="min")
+        parts.append(pd.DataFrame({"id": name, "time": clock, "load": values[0], "oil": values[1]}))
+    return pd.concat(parts, ignore_index=True)
+
+
+@given(table=long_tables(), seed=st.integers(0, 999))
+@settings(max_examples=30)
+def test_the_order_of_rows_does_not_matter(folder, table, seed):
+    shuffled = table.sample(frac=1, random_state=seed)
+
+    ours, other = (read_table(folder, rows, target=["load", "oil"]) for rows in (table, shuffled))
+
+    assert other.values.tobytes() == ours.values.tobytes()
+    assert (other.timestamps == ours.timestamps).all()
+    for part in ("starts", "lengths"):
+        assert getattr(other.layout, part).tolist() == getattr(ours.layout, part).tolist()
+    assert (other.names, other.frequency) == (ours.names, ours.frequency)
+    assert {**other.findings, "sorted": True} == ours.findings
+
+
+@given(table=long_tables(), rule=st.sampled_from(["mean", "last", "sum"]))
+@settings(max_examples=30)
+def test_a_series_among_others_is_what_it_is_alone(folder, table, rule):
+    grid = {"frequency": "h", "aggregate": rule, "anchor": START}
+
+    panel = read_table(folder, table, **grid)
+
+    assert panel.names == tuple(sorted(table["id"].unique()))
+    for row, (name, values) in enumerate(rows_of(panel).items()):
+        alone = read_table(folder, table[table["id"] == name], **grid)
+        start, end = panel.layout.starts[row], panel.layout.ends[row]
+        assert (panel.timestamps[start:end] == alone.timestamps).all()
+        assert values.tobytes() == alone.values.tobytes()
+        assert panel.findings["channels"][name] == alone.findings["channels"][name]
+
+
+def test_every_target_of_every_series_is_a_row(folder):
+    table = pd.concat([hourly("b", [0, 1, 2], [1, 2, 3]), hourly("a", [1, 2, 3], [4, 5, 6])]).assign(oil=range(6))
+
+    panel = read_table(folder, table, target=["oil", "load"])
+
+    found = {name: row.tolist() for name, row in rows_of(panel).items()}
+    assert found == {"a/oil": [3, 4, 5], "a/load": [4, 5, 6], "b/oil": [0, 1, 2], "b/load": [1, 2, 3]}
+    assert panel.layout.starts.tolist() == [1, 1, 0, 0]
+    assert (panel.findings["series"], panel.findings["rows"]) == (2, 6)
+
+
+@pytest.mark.parametrize("name", ["007", "1e3", "1.0", "True", "2024-01-01", "Züge 7"])
+def test_an_id_is_text_and_stays_as_it_is_written(folder, name):
+    text = "id,time,load\n" + "".join(f"{name},2024-01-0{day},{day}\n" for day in (1, 2, 3))
+
+    assert read_text(folder, text + "7,2024-01-01,1\n7,2024-01-04,2\n").names == tuple(sorted((name, "7")))
+
+
+def test_two_id_columns_are_joined(folder):
+    rows = [f"{shop},{item},2024-01-0{day},{day}\n" for shop in ("x", "y") for item in ("01", "1") for day in (1, 2, 3)]
+
+    panel = read_text(folder, "shop,item,time,load\n" + "".join(rows), series_id=["shop", "item"])
+
+    assert panel.names == ("x/01", "x/1", "y/01", "y/1")
+
+
+@pytest.mark.parametrize("as_written", [str, int, "category"])
+def test_parquet_ids_are_the_text_of_their_cells(folder, as_written):
+    table = pd.concat([hourly(name, [0, 1, 2], [1.0, 2.0, 3.0]) for name in ("10", "9")])
+    table["id"] = table["id"].astype(as_written)
+    table.to_parquet(folder / "ids.parquet")
+
+    assert read(folder / "ids.parquet").names == ("10", "9")
+
+
+def test_an_empty_id_is_named_by_column_and_row(folder):
+    table = pd.concat([hourly("a", [0, 1, 2], [1, 2, 3]), hourly(None, [3], [4])])
+
+    with pytest.raises(DataError, match=r"'id' must hold the id of a series in every row\..* an empty cell in row 4"):
+        read_table(folder, table)
+
+
+def test_an_id_column_that_is_not_there_is_named(folder):
+    with pytest.raises(DataError, match=r"column 'shop'\. Received: columns id, time, load"):
+        read_table(folder, hourly("a", [0, 1, 2], [1, 2, 3]), series_id="shop")
+
+
+def test_series_may_share_timestamps_but_one_must_not_repeat_its_own(folder):
+    table = pd.concat([hourly(name, [0, 1, 2, 3], [1, 2, 3, 4]) for name in ("a", "b")])
+    assert read_table(folder, table).findings["duplicates"] == 0
+
+    again = pd.concat([table, hourly("b", [2], [7])])
+
+    with pytest.raises(DataError, match=r"of series 'b' must be distinct.*2024-01-01 02:00:00 again in row 9 after"):
+        read_table(folder, again)
+    panel = read_table(folder, again, duplicates="mean")
+    assert panel.findings["duplicates"] == 1
+    assert [row.tolist() for row in rows_of(panel).values()] == [[1, 2, 3, 4], [1, 2, 5, 4]]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_long_table_without_series_id_is_told_which_column_it_may_be(folder, suffix):
+    table = pd.concat([hourly(name, range(9), np.arange(9.0)) for name in ("7", "8", "9")])
+    table = table.assign(wind=np.random.default_rng(0).normal(size=len(table)), plan=range(len(table)))
+    path = folder / f"long.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
+
+    with pytest.raises(DataError, match=r"again in row 10 .*Column 'id' looks like the id.*data\.series_id"):
+        read(path, series_id=None)
+    # No other column looks like one.
+    table.drop(columns="id").to_csv(folder / "none.csv", index=False)
+    with pytest.raises(DataError, match=r"again in row 10 .*data\.duplicates"):
+        read(folder / "none.csv", series_id=None)
+
+
+def test_the_step_is_that_of_most_series(folder):
+    table = pd.concat(
+        [
+            hourly("a", [0, 24], [1, 2]),  # too short to say
+            hourly("b", range(0, 240, 24), np.arange(10.0)),
+            hourly("c", range(5, 90), np.arange(85.0)),
+            hourly("d", np.delete(np.arange(60), [7, 8, 30]), np.arange(57.0)),
+        ]
+    )
+
+    assert read_table(folder, table).frequency == "h"
+
+
+def test_a_cell_that_is_no_number_is_an_error_or_marks_its_series(folder):
+    table = pd.concat([hourly(name, [0, 1, 2], [1, 2, 3]) for name in ("a", "b")]).astype({"load": object})
+    table.iloc[4, 2] = "many"
+    table.iloc[5, 2] = "inf"
+
+    with pytest.raises(DataError, match=r"'load' must hold finite numbers or empty cells.*'many' in row 5 after"):
+        read_table(folder, table)
+    panel = read_table(folder, table, on_bad_series="drop")
+
+    assert panel.broken == {"b": "'many' in row 5 after the header"}
+    assert rows_of(panel)["a"].tolist() == [1, 2, 3]

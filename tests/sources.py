@@ -1,0 +1,28 @@
+"""Window sources of small arrays, whose values count as standardized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spline_lstm.data.gaps import fill_gaps
+from spline_lstm.data.layout import Layout
+from spline_lstm.data.windows import WindowSource
+
+
+def layout_of(rows: Sequence[np.ndarray], starts: Sequence[int]) -> Layout:
+    return Layout(np.array(starts, np.int64), np.array([len(row) for row in rows], np.int64))
+
+
+def ragged_source(
+    rows: Sequence[np.ndarray], starts: Sequence[int], season: int = 1, lookback: int = 1, horizon: int = 1
+) -> WindowSource:
+    """Rows of `(steps,)` each, NaN where nothing was observed, known to the model by their numbers from 1."""
+    filled = fill_gaps(np.concatenate(rows).astype(float), layout_of(rows, starts), season)
+    return WindowSource(filled, lookback, horizon, np.arange(1, len(rows) + 1, dtype=np.int32))
+
+
+def source_of(values: np.ndarray, season: int = 1, lookback: int = 1, horizon: int = 1) -> WindowSource:
+    """Rows that all span the whole calendar: `(rows, time)`."""
+    return ragged_source(list(values), [0] * len(values), season, lookback, horizon)
