@@ -14,7 +14,7 @@ from spline_lstm.run.files import WAY_BACK, read_json, read_pickle, sha256
 SPLIT_SCHEMA = "phase1.split_contract.v1"
 PREPROCESSOR_SCHEMA = "preprocessor.v1"
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-PICTURES = ("forecast", "error_by_horizon", "residuals", "learning_curve", "gaps")
+PICTURES = ("forecast", "test_windows", "error_by_horizon", "residuals", "learning_curve", "series")
 NPZ_KEYS = (
     "feature_names",
     "target_indices",
@@ -91,6 +91,10 @@ class RunPaths:
         return self.root / "metrics" / f"{self.run_id}.json"
 
     @property
+    def series_scores(self) -> Path:
+        return self.metrics.with_name(f"{self.run_id}.per_series.csv")
+
+    @property
     def predictions(self) -> Path:
         return self.root / "predictions" / f"{self.run_id}.parquet"
 
@@ -123,8 +127,9 @@ class RunPaths:
         return {
             "preprocess": (self.processed, self.meta, self.split_contract, self.preprocessor),
             "train": (self.best_checkpoint, self.last_checkpoint, self.training, self.history),
-            "evaluate": (self.metrics, self.predictions, self.report, *map(self.picture, PICTURES)),
-            "forecast": (self.forecast, self.metadata),
+            "evaluate": (self.metrics, self.series_scores, self.predictions),
+            "forecast": (self.forecast,),
+            "report": (self.report, *map(self.picture, PICTURES), self.metadata),
         }
 
 

@@ -45,6 +45,13 @@ class Forecasts:
     def upper(self) -> np.ndarray:
         return self.y_pred + self.half_widths[self.rows]
 
+    def in_units(self, units: np.ndarray) -> Forecasts:
+        """The same with each row divided by its unit, `(rows,)`."""
+        unit = units[self.rows, None]
+        return Forecasts(
+            self.rows, self.origins, self.y_true / unit, self.y_pred / unit, self.half_widths / units[:, None]
+        )
+
 
 @dataclass(frozen=True)
 class _Targets:
@@ -72,9 +79,18 @@ class _Targets:
         groups, starts = np.unique(self.groups, return_index=True)
         for group, start, end in zip(groups, starts, np.append(starts[1:], len(self.groups)), strict=True):
             part = slice(start, end)
-            arrays = (self.groups, self.scales, self.y_true, self.y_pred, self.lower, self.upper)
-            baselines = {name: forecast[part] for name, forecast in self.baselines.items()}
-            yield int(group), _Targets(*(array[part] for array in arrays), baselines)
+            yield (
+                int(group),
+                _Targets(
+                    self.groups[part],
+                    self.scales[part],
+                    self.y_true[part],
+                    self.y_pred[part],
+                    self.lower[part],
+                    self.upper[part],
+                    {name: forecast[part] for name, forecast in self.baselines.items()},
+                ),
+            )
 
 
 def evaluate_forecasts(
@@ -119,6 +135,15 @@ def evaluate_forecasts(
     )
 
 
+def errors(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
+    """MAE, MSE and RMSE of the observed among paired targets, NaN where nothing was observed."""
+    observed = ~np.isnan(y_true)
+    return {
+        measure.__name__: measure(y_true[observed], y_pred[observed])
+        for measure in (metrics.mae, metrics.mse, metrics.rmse)
+    }
+
+
 def _targets(
     forecasts: Forecasts, baselines: Mapping[str, np.ndarray], groups: np.ndarray, mase_scales: np.ndarray
 ) -> _Targets:
@@ -126,9 +151,19 @@ def _targets(
     observed = ~np.isnan(forecasts.y_true)
     order = np.argsort(groups[observed], kind="stable")
     scales = np.broadcast_to(mase_scales[forecasts.rows][:, None], observed.shape)
-    arrays = (groups, scales, forecasts.y_true, forecasts.y_pred, forecasts.lower, forecasts.upper)
-    flat = (array[observed][order] for array in arrays)
-    return _Targets(*flat, {name: forecast[observed][order] for name, forecast in baselines.items()})
+
+    def flat(array: np.ndarray) -> np.ndarray:
+        return array[observed][order]
+
+    return _Targets(
+        flat(groups),
+        flat(scales),
+        flat(forecasts.y_true),
+        flat(forecasts.y_pred),
+        flat(forecasts.lower),
+        flat(forecasts.upper),
+        {name: flat(forecast) for name, forecast in baselines.items()},
+    )
 
 
 def _series_scores(targets: _Targets) -> dict[str, Any]:

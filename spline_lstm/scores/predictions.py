@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ import pyarrow.parquet as pq
 from spline_lstm.scores.evaluation import Forecasts
 
 CHUNK = 4096  # windows per row group
+SHOWN_SERIES = 8  # in pictures
+SHOWN_WINDOWS = 40  # of each of them
 
 
 def predictions_parquet(forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex) -> bytes:
@@ -31,12 +35,41 @@ def predictions_parquet(forecasts: Forecasts, names: tuple[str, ...], timestamps
     return buffer.getvalue()
 
 
-def separate_windows(forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex) -> pd.DataFrame:
-    """The same table for windows whose targets do not overlap, for pictures."""
-    horizon = forecasts.y_pred.shape[1]
-    chosen = np.flatnonzero((forecasts.origins - forecasts.origins[0]) % horizon == 0)
-    chosen = chosen[np.lexsort((forecasts.origins[chosen], forecasts.rows[chosen]))]
-    return _table(forecasts, chosen, names, timestamps)
+def shown_series(per_series: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The series that pictures show: all of a few; of many, the best and the worst by their error relative to the
+    best baseline, half of each.
+    """
+    names = list(per_series)
+    if len(names) <= SHOWN_SERIES:
+        return names
+    ranked = sorted((name for name in names if per_series[name]["skill"] is not None), key=_skill(per_series))
+    extremes = {*ranked[: SHOWN_SERIES // 2], *ranked[-SHOWN_SERIES // 2 :]}
+    return [name for name in names if name in extremes]
+
+
+def _skill(per_series: Mapping[str, Mapping[str, Any]]) -> Callable[[str], float]:
+    return lambda name: per_series[name]["skill"]
+
+
+def predictions_table(
+    forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex, shown: Sequence[str]
+) -> pd.DataFrame:
+    """The windows of some series, as `predictions_parquet` would hold them."""
+    rows = [names.index(name) for name in shown]
+    return _table(forecasts, np.flatnonzero(np.isin(forecasts.rows, rows)), names, timestamps)
+
+
+def separate_windows(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The newest `SHOWN_WINDOWS` windows of each series whose targets do not overlap."""
+    parts = []
+    for _, part in predictions.groupby("series_id", observed=True, sort=False):
+        ends = part.groupby("origin")["timestamp"].max()
+        chosen, index = [], len(ends) - 1
+        while index >= 0 and len(chosen) < SHOWN_WINDOWS:
+            chosen.append(ends.index[index])
+            index = int(ends.searchsorted(ends.index[index], side="right")) - 1  # ends where the chosen one begins
+        parts.append(part[part["origin"].isin(chosen)])
+    return pd.concat(parts, ignore_index=True)
 
 
 def _table(
