@@ -20,7 +20,13 @@ from spline_lstm.scores.baselines import baseline_forecasts
 from spline_lstm.scores.evaluation import Forecasts, errors, evaluate_forecasts
 from spline_lstm.scores.intervals import conformal_half_widths
 from spline_lstm.scores.metrics import mase_scale
-from spline_lstm.scores.predictions import predictions_parquet, predictions_table, separate_windows, shown_series
+from spline_lstm.scores.predictions import (
+    predictions_parquet,
+    predictions_table,
+    separate_windows,
+    shown_series,
+    target_span,
+)
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
 log = logging.getLogger(__name__)
@@ -30,7 +36,7 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     training = open_trained(paths)
-    _, _, preprocessor = open_preprocessed(paths)
+    preprocessor = open_preprocessed(paths)[2]
     scale = params.evaluate.scale or ("original" if len(preprocessor["data"]["target"]) == 1 else "standardized")
     units = np.ones_like(prepared.scaler.std) if scale == "original" else prepared.scaler.std
     validation, test, pooled = _forecasts(paths, prepared, params.evaluate.coverage)
@@ -39,6 +45,7 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
         "run_id": params.run_id,
         "scale": scale,
         **_scored(prepared, test.in_units(units), units),
+        "targets": target_span(test, prepared.timestamps),
         "validation": errors(validation.y_true / unit, validation.y_pred / unit),
         "checkpoints": {
             name: {"path": str(file), "sha256": training["sha256"][file.name], "epoch": training[epoch]}
@@ -58,7 +65,8 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     write_json(paths.metrics, content)
     _write_comparable(prepared, test, content)
     summary = {key: content["metrics"][key] for key in ("rmse", "mae", "skill", "coverage")}
-    log.info("RMSE %(rmse).4g, MAE %(mae).4g, skill against the best baseline %(skill).3f", summary)
+    skill = "undefined" if summary["skill"] is None else f"{summary['skill']:.3f}"
+    log.info("RMSE %.4g, MAE %.4g, skill against the best baseline %s", summary["rmse"], summary["mae"], skill)
     return {"run_id": params.run_id, **summary}
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.audit.provenance import write_metadata
 from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
 from spline_lstm.data.series import following_timestamps, read_panel
@@ -36,7 +35,6 @@ def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     table = _forecast_table(paths, load_prepared(paths))
     _write_csv(table, paths.forecast)
-    write_metadata(params, paths)
     return {"run_id": params.run_id, "output": str(paths.forecast)}
 
 

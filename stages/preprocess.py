@@ -27,7 +27,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     panel = read_panel(path, params.data)
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
-    _log_findings(panel.findings, windows)
+    _log_findings(panel.findings, prepared.settings.longest_gap, windows)
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -77,19 +77,24 @@ def _window_counts(prepared: Prepared, split: str) -> dict[str, int]:
     return {"used": len(windows), "dropped": windows.dropped}
 
 
-def _log_findings(findings: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> None:
+def _log_findings(findings: Mapping[str, Any], limit: int, windows: Mapping[str, Mapping[str, int]]) -> None:
     log.info(
         "%d rows from %s to %s, step %s: %d steps, %d repeated timestamps",
         *(findings[key] for key in ("rows", "first", "last", "frequency", "steps", "duplicates")),
     )
     for name, channel in findings["channels"].items():
+        if not channel["missing"]:
+            log.info("%s: no step missing", name)
+            continue
+        all_filled = channel["longest_gap"] <= limit
         log.info(
-            "%s: %d steps missing (%.1f %%) in %d gaps, longest %d; all filled point in time",
+            "%s: %d steps missing (%.1f %%) in %d gaps, longest %d; %s",
             name,
             channel["missing"],
             100 * channel["missing_share"],
             channel["gaps"],
             channel["longest_gap"],
+            "all filled point in time" if all_filled else f"those over {limit} steps are not filled, others are",
         )
     for split, counts in windows.items():
         log.info("%s: %d windows, %d dropped for gaps", split, counts["used"], counts["dropped"])

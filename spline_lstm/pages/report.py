@@ -1,132 +1,196 @@
-"""The page a person reads: verdict first, then scores, pictures, findings, settings, provenance."""
+"""The page a person reads: verdict first, then the forecast, scores, data, training, settings, provenance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spline_lstm.data.windows import SPLITS
-from spline_lstm.run.contract import PICTURES
+import pandas as pd
+
+from spline_lstm.pages.background import data_section, settings_section, training_section
+from spline_lstm.pages.finished import FinishedRun
+from spline_lstm.pages.labels import baseline_labels, number, table, title
+from spline_lstm.scores.predictions import SHOWN_SERIES
 
 CAPTIONS = {
-    "forecast": "Forecast against actual on test windows that do not overlap, with prediction intervals.",
+    "forecast": "The end of what was observed, and the forecast beyond it with its intervals.",
+    "test_windows": "Forecast against actual on the newest test windows that do not overlap, and on one of them.",
     "error_by_horizon": "Root mean squared error at each step ahead.",
-    "residuals": "What the forecasts missed.",
-    "learning_curve": "Loss per epoch; the best checkpoint is the one that was scored.",
-    "gaps": "What was missing, and how it was filled: once a gap had closed, and while it was still open.",
+    "residuals": "What the forecasts of all test windows missed.",
+    "learning_curve": "Loss and validation error per epoch; the best checkpoint is the one that was scored.",
+    "series": "What was observed, the splits, and what was missing.",
 }
-SHOWN = ("mae", "rmse", "mape", "smape", "wape", "mase", "r2", "bias")
+SCORES = {
+    "mae": "MAE", "rmse": "RMSE", "mape": "MAPE %", "smape": "sMAPE %", "wape": "WAPE %", "mase": "MASE", "r2": "R2",
+    "bias": "bias",
+}  # fmt: skip
+SERIES_SCORES = ("mae", "rmse", "mape", "mase", "r2")
+MOST_SERIES = 20  # in a table; of more, the best and the worst, half of each
+FORECAST_DIGITS = 6
+ENDS_OF_ONE, ENDS_OF_MANY = 5, 1  # steps from the begin and from the end of a forecast
 
 
-def render_report(
-    run_id: str,
-    scores: Mapping[str, Any],
-    meta: Mapping[str, Any],
-    training: Mapping[str, Any],
-    evaluation: Mapping[str, Any],
-) -> str:
-    """Markdown with pictures beside it.
-
-    Args:
-        run_id: Of the run.
-        scores: The run's metrics file.
-        meta: The run's meta.json.
-        training: The run's training.json.
-        evaluation: `coverage` wanted, `scale` of the scores.
-    """
-    unit = "original units" if evaluation["scale"] == "original" else "standard deviations of the train split"
+def render_report(run: FinishedRun) -> str:
+    """Markdown with pictures beside it."""
     parts = [
-        f"# Forecast report: {run_id}",
-        _verdict(scores, evaluation, training["model"]),
-        f"## Scores\n\nOver {scores['metrics']['observed']:,} observed targets of the test split, in {unit}.",
-        _score_table(scores),
-        _series_table(scores),
-        "## Pictures",
-        *(f"![{name}]({run_id}.{name}.png)\n\n*{CAPTIONS[name]}*" for name in PICTURES),
+        f"# Forecast report: {run.params.run_id}",
+        _verdict(run.scores, run.training["model"]),
+        "## Forecast",
+        _forecast(run),
+        _picture(run, "forecast"),
+        "## Scores",
+        _targets(run),
+        _score_table(run.scores),
+        _same_baselines(run),
+        _series_table(run),
+        *(_picture(run, name) for name in ("test_windows", "error_by_horizon", "residuals")),
         "## Data",
-        _findings(meta),
+        data_section(run),
+        _picture(run, "series"),
+        "## Training",
+        training_section(run),
+        _picture(run, "learning_curve"),
         "## Settings",
-        _settings(meta, training),
+        settings_section(run),
         "## Provenance",
-        f"Input `{meta['input']['path']}`, sha256 `{meta['input']['sha256'][:16]}`. The time, the commit, all versions "
-        f"and the sha256 of every artifact are in `artifacts/metadata/{run_id}.json`.",
+        f"Input `{run.meta['input']['path']}`, sha256 `{run.meta['input']['sha256'][:16]}`. The time, the commit, all "
+        f"versions and the sha256 of every artifact are in [the metadata](../metadata/{run.params.run_id}.json).",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _verdict(scores: Mapping[str, Any], evaluation: Mapping[str, Any], model: Mapping[str, Any]) -> str:
-    rmse, best, skill = scores["metrics"]["rmse"], scores["best_baseline"], scores["metrics"]["skill"]
-    against = ", ".join(
-        f"{abs(1 - rmse / table['rmse']):.1%} {'below' if rmse < table['rmse'] else 'above'} {_title(name)}"
-        for name, table in scores["baselines"].items()
-        if table["rmse"]
-    )
+def _picture(run: FinishedRun, name: str) -> str:
+    return f"![{title(name)}]({run.params.run_id}.{name}.png)\n\n*{CAPTIONS[name]}*"
+
+
+def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    labels = baseline_labels(scores["baselines"])
+    rmse, best = scores["metrics"]["rmse"], scores["best_baseline"]
+    label = next(label for label in labels.values() if title(best) in label.split(" = "))
+    better = scores["metrics"]["relative_rmse"], scores["baselines"][best]["relative_rmse"]
     if model["linear"] and model["share"] == 0:
         head = "**The model is its ridge.** On validation windows the recurrence improved nothing, so it has no share."
-    elif skill is not None and skill > 0:
-        head = f"**The model beats every baseline.** Its RMSE is {skill:.1%} below the best of them, {_title(best)}."
+    elif None not in better and better[0] < better[1]:
+        head = f"**The model beats every baseline.** {_beside_best(scores, label)}"
     else:
         head = (
-            f"**The model does not beat the best baseline, {_title(best)}.** "
-            f"Use that baseline instead: its RMSE is {_number(scores['baselines'][best]['rmse'])}, "
-            f"the model's {_number(rmse)}."
+            f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
+            "Use that baseline instead."
         )
+    against = ", ".join(
+        f"{abs(1 - rmse / scores['baselines'][name]['rmse']):.1%} "
+        f"{'below' if rmse < scores['baselines'][name]['rmse'] else 'above'} {label}"
+        for name, label in labels.items()
+        if scores["baselines"][name]["rmse"]
+    )
     return (
         f"{head}\n\nRMSE of the model: {against}. "
-        f"Intervals meant to hold {evaluation['coverage']:.0%} of the targets held "
+        f"Intervals meant to hold {scores['intervals']['coverage']:.0%} of the targets held "
         f"{scores['metrics']['coverage']:.1%} of them."
     )
 
 
-def _score_table(scores: Mapping[str, Any]) -> str:
-    rows = [("**model**", scores["metrics"]), *((_title(name), table) for name, table in scores["baselines"].items())]
-    return _table(["", *SHOWN], [[name, *(_number(table[key]) for key in SHOWN)] for name, table in rows])
+def _beside_best(scores: Mapping[str, Any], label: str) -> str:
+    """The errors of the model and of the best baseline; of several series, those without a unit."""
+    model, best = scores["metrics"], scores["baselines"][scores["best_baseline"]]
+    per_series = scores["per_series"].values()
+    if len(per_series) < 2:
+        return f"The model's RMSE is {number(model['rmse'])}, that of {label} {number(best['rmse'])}."
+    wins = sum(series["skill"] is not None and series["skill"] > 0 for series in per_series)
+    return (
+        f"The model's RMSE relative to the best baseline of each series is {number(model['relative_rmse'])} on average, "
+        f"that of {label} {number(best['relative_rmse'])}; "
+        f"it beats all baselines in {wins:,} of {len(per_series):,} series."
+    )
 
 
-def _series_table(scores: Mapping[str, Any]) -> str:
-    if len(scores["per_series"]) < 2:
-        return ""
-    keys = ("mae", "rmse", "mape", "r2", "coverage")
-    rows = [[name, *(_number(table[key]) for key in keys)] for name, table in scores["per_series"].items()]
-    return "By series:\n\n" + _table(["series", *keys], rows)
+def _forecast(run: FinishedRun) -> str:
+    settings, several = run.prepared.settings, len(run.prepared.names) > 1
+    of_each = f" of each of {len(run.prepared.names):,} series" if several else ""
+    text = (
+        f"{settings.horizon} steps of `{settings.frequency}` beyond the last observation{of_each}; "
+        f"all of them are in [the forecast file](../forecasts/{run.params.run_id}.csv). {_choice(run)}"
+    )
+    groups = dict(iter(run.forecast[run.forecast["series_id"].isin(run.shown)].groupby("series_id")))
+    ends = ENDS_OF_MANY if several else ENDS_OF_ONE
+    rows = [row for name in run.shown for row in _forecast_rows(run, groups[name], ends)]
+    interval = f"{run.params.evaluate.coverage:.0%} interval, from"
+    header = ["series", "time", "step", "forecast", interval, "to"]
+    first = 0 if several else 1  # of one series, its name is in every row of the file only
+    return f"{text.rstrip()}\n\n{table(header[first:], [row[first:] for row in rows])}"
 
 
-def _findings(meta: Mapping[str, Any]) -> str:
-    found = meta["findings"]
-    lines = [
-        f"{found['rows']:,} rows from {found['first']} to {found['last']} (UTC), "
-        f"{found['duplicates']} repeated timestamps{'' if found['sorted'] else ', put in order'}; "
-        f"a grid of {found['steps']:,} steps of `{found['frequency']}`.",
-        _table(
-            ["column", "missing steps", "share", "gaps", "longest gap"],
-            [
-                [name, channel["missing"], f"{channel['missing_share']:.1%}", channel["gaps"], channel["longest_gap"]]
-                for name, channel in found["channels"].items()
-            ],
-        ),
-        _table(
-            ["split", "windows", "dropped for gaps"],
-            [[name, meta["windows"][name]["used"], meta["windows"][name]["dropped"]] for name in SPLITS],
-        ),
+def _forecast_rows(run: FinishedRun, forecast: pd.DataFrame, ends: int) -> list[list[Any]]:
+    """The first and the last steps, with a row of dots between them if others are left out."""
+    columns = ["series_id", "timestamp", "step", "y_pred", "y_lower", "y_upper"]
+    rows = [
+        [name, run.when(time), step, *(number(value, FORECAST_DIGITS) for value in values)]
+        for name, time, step, *values in forecast[columns].itertuples(index=False)
     ]
-    return "\n\n".join(lines)
+    if len(rows) <= 2 * ends + 1:
+        return rows
+    return [*rows[:ends], [rows[0][0], *["…"] * (len(columns) - 1)], *rows[-ends:]]
 
 
-def _settings(meta: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    chosen = {**meta["settings"], **training["model"], **training["train"]}
-    rows = [[key, f"{value:.4g}" if isinstance(value, float) else value] for key, value in chosen.items()]
-    rows += [["weights", training["parameters"]], ["best epoch", f"{training['best_epoch']} of {training['epochs']}"]]
-    return _table(["setting", "value"], rows)
+def _choice(run: FinishedRun) -> str:
+    """Which series the pictures show, where they do not show all."""
+    if len(run.shown) == len(run.prepared.names):
+        return ""
+    if len(run.scored) <= SHOWN_SERIES:
+        return f"Pictures, and the table below, show the {len(run.shown)} series that have test windows."
+    return (
+        f"Pictures, and the table below, show {len(run.shown)} series: "
+        "those with the best and with the worst skill, half of each."
+    )
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+def _targets(run: FinishedRun) -> str:
+    targets, metrics, horizon = run.scores["targets"], run.scores["metrics"], run.prepared.settings.horizon
+    unit = "original units" if run.scores["scale"] == "original" else "standard deviations of the train split"
+    overlap = "; windows overlap, so that most times are forecast several times" if horizon > 1 else ""
+    return (
+        f"{targets['windows']:,} test windows of {horizon} steps, with {metrics['observed']:,} observed targets of "
+        f"{targets['times']:,} distinct times from {run.when(targets['first'])} to {run.when(targets['last'])}"
+        f"{overlap}. Errors are in {unit}."
+    )
 
 
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.4g}"
+def _score_table(scores: Mapping[str, Any]) -> str:
+    labels = baseline_labels(scores["baselines"])
+    rows = [("**model**", scores["metrics"]), *((labels[name], scores["baselines"][name]) for name in labels)]
+    return table(["", *SCORES.values()], [[name, *(number(scored[key]) for key in SCORES)] for name, scored in rows])
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ")
+def _same_baselines(run: FinishedRun) -> str:
+    same = [label for label in baseline_labels(run.scores["baselines"]).values() if " = " in label]
+    if not same:
+        return ""
+    no_season = " No season was found: the seasonal naive forecast repeats the last value."
+    reason = no_season if run.prepared.settings.season == 1 and any("seasonal" in label for label in same) else ""
+    return f"Forecasts that are the same stand in one row: {'; '.join(same)}.{reason}"
+
+
+def _series_table(run: FinishedRun) -> str:
+    per_series = run.scores["per_series"]
+    if len(per_series) < 2:
+        return ""
+    where = f"[metrics/{run.params.run_id}.per_series.csv](../metrics/{run.params.run_id}.per_series.csv)"
+    names = sorted(per_series, key=lambda name: -_skill_or_least(per_series[name]))
+    text = f"By series, the best skill first (all scores are in {where}):"
+    if len(names) > MOST_SERIES:
+        text = (
+            f"The {MOST_SERIES // 2} series with the best and the {MOST_SERIES // 2} with the worst skill, "
+            f"of {len(names):,} (all of them are in {where}):"
+        )
+        names = [*names[: MOST_SERIES // 2], *names[-MOST_SERIES // 2 :]]
+    header = ["series", "skill", "best baseline", *(SCORES[key] for key in SERIES_SCORES), "coverage"]
+    return f"{text}\n\n{table(header, [_series_row(name, per_series[name]) for name in names])}"
+
+
+def _series_row(name: str, scores: Mapping[str, Any]) -> Sequence[Any]:
+    figures = [number(scores[key]) for key in SERIES_SCORES]
+    return [name, number(scores["skill"], 3), title(scores["best_baseline"]), *figures, f"{scores['coverage']:.1%}"]
+
+
+def _skill_or_least(scores: Mapping[str, Any]) -> float:
+    return -float("inf") if scores["skill"] is None else scores["skill"]

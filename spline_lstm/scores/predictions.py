@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spline_lstm.run.errors import ArtifactError
+from spline_lstm.run.files import CORRUPT, WAY_BACK, read_bytes
 from spline_lstm.scores.evaluation import Forecasts
 
 CHUNK = 4096  # windows per row group
@@ -33,6 +36,43 @@ def predictions_parquet(forecasts: Forecasts, names: tuple[str, ...], timestamps
     if writer:
         writer.close()
     return buffer.getvalue()
+
+
+def read_table(path: Path, *columns: str) -> pd.DataFrame:
+    """Read a CSV or Parquet file that a stage has left; `timestamp` and `origin` as times.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        ArtifactError: It is no such table, or lacks one of the columns.
+    """
+    content = io.BytesIO(read_bytes(path))
+    times = [column for column in ("timestamp", "origin") if column in columns]
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(content, columns=list(columns))
+        names = {"dtype": {"series_id": str}, "keep_default_na": False, "na_values": [""]}  # a series may be called NA
+        return pd.read_csv(content, usecols=list(columns), parse_dates=times, **names)
+    except CORRUPT as error:
+        raise ArtifactError(
+            f"`{path}` must be a table of {', '.join(columns)}. Received: {error}. {WAY_BACK}"
+        ) from error
+
+
+def target_span(forecasts: Forecasts, timestamps: pd.DatetimeIndex) -> dict[str, Any]:
+    """What the targets of windows that overlap come to.
+
+    Returns:
+        How many `windows`; how many distinct `times` their observed targets are of; the `first` and the `last` one.
+    """
+    observed = ~np.isnan(forecasts.y_true)
+    steps = forecasts.origins[:, None] + np.arange(1, observed.shape[1] + 1)
+    times = timestamps[np.unique(steps[observed])]
+    return {
+        "windows": len(forecasts.rows),
+        "times": len(times),
+        "first": str(times[0]),
+        "last": str(times[-1]),
+    }
 
 
 def shown_series(per_series: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -64,7 +104,8 @@ def separate_windows(predictions: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for _, part in predictions.groupby("series_id", observed=True, sort=False):
         ends = part.groupby("origin")["timestamp"].max()
-        chosen, index = [], len(ends) - 1
+        chosen: list[pd.Timestamp] = []
+        index = len(ends) - 1
         while index >= 0 and len(chosen) < SHOWN_WINDOWS:
             chosen.append(ends.index[index])
             index = int(ends.searchsorted(ends.index[index], side="right")) - 1  # ends where the chosen one begins

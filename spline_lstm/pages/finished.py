@@ -1,0 +1,120 @@
+"""What a report tells of: a finished run, read through its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.data.prepared import Prepared, load_prepared
+from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained, require_keys, require_same_run
+from spline_lstm.run.files import read_json
+from spline_lstm.run.params import Params
+from spline_lstm.scores.predictions import SHOWN_SERIES, read_table, shown_series
+
+FORECAST_COLUMNS = ("series_id", "origin", "timestamp", "step", "y_pred", "y_lower", "y_upper")
+SCORES = ("scale", "metrics", "baselines", "best_baseline", "per_series", "per_step", "intervals", "targets")
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run with its forecast.
+
+    Attributes:
+        params: As given; null where a value was derived.
+        prepared: The series.
+        meta: Its meta.json.
+        training: Its training.json.
+        history: `epoch, loss, validation_mse`.
+        scores: Its metrics file.
+        predictions: `series_id, origin, timestamp, step, y_true, y_pred, y_lower, y_upper` of all test windows.
+        forecast: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper` beyond the last observations.
+    """
+
+    params: Params
+    prepared: Prepared
+    meta: Mapping[str, Any]
+    training: Mapping[str, Any]
+    history: pd.DataFrame
+    scores: Mapping[str, Any]
+    predictions: pd.DataFrame
+    forecast: pd.DataFrame
+
+    @property
+    def scored(self) -> Sequence[str]:
+        """Names of the series that have test windows, in order."""
+        return list(self.scores["per_series"])
+
+    @property
+    def shown(self) -> Sequence[str]:
+        """Names of the series in pictures: all of a few; of many, a choice by their scores."""
+        names = self.prepared.names
+        return names if len(names) <= SHOWN_SERIES else shown_series(self.scores["per_series"])
+
+    @property
+    def target(self) -> str:
+        """What values are of, where all series have one target."""
+        return self.params.data.target[0] if len(self.params.data.target) == 1 else ""
+
+    def series(self, name: str) -> pd.DataFrame:
+        """A series on its clock, in original units.
+
+        Returns:
+            `observed`, NaN where nothing was; `settled` and `held`, as a gap is filled once it has closed and while it
+            is open, whether or not it is short enough for that.
+        """
+        prepared, row = self.prepared, self.prepared.names.index(name)
+        layout, filled = prepared.layout, prepared.source.filled
+        start, end = layout.offsets[row], layout.offsets[row + 1]
+        missing = slice(*np.searchsorted(filled.missing, [start, end]))
+        settled = filled.settled[start:end] * prepared.scaler.std[row] + prepared.scaler.mean[row]
+        held = settled.copy()
+        held[filled.missing[missing] - start] = (
+            filled.held[missing] * prepared.scaler.std[row] + prepared.scaler.mean[row]
+        )
+        return pd.DataFrame(
+            {"observed": prepared.values[start:end], "settled": settled, "held": held},
+            prepared.timestamps[layout.starts[row] : layout.ends[row]],
+        )
+
+    def residuals(self) -> np.ndarray:
+        """Target less forecast in the units that are scored: `(windows, horizon)`."""
+        table = self.predictions
+        missed = (table["y_true"] - table["y_pred"]).to_numpy()
+        if self.scores["scale"] == "standardized":
+            std = dict(zip(self.prepared.names, self.prepared.scaler.std, strict=True))
+            missed = missed / table["series_id"].astype(object).map(std).to_numpy()
+        return missed.reshape(-1, self.prepared.settings.horizon)
+
+    def when(self, moment: Any) -> str:
+        """A moment as people write it: without a time of day where the whole calendar has none."""
+        clock = self.prepared.timestamps
+        whole_days = bool((clock == clock.normalize()).all())
+        return pd.Timestamp(moment).strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M")
+
+
+def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
+    """Read what the stages before the report have left.
+
+    Raises:
+        RunIdMismatchError, InputNotFoundError, ArtifactError: As `open_preprocessed`.
+    """
+    require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metrics)
+    prepared = load_prepared(paths)
+    meta, _, _ = open_preprocessed(paths)
+    training = open_trained(paths)
+    scores = read_json(paths.metrics)
+    require_keys(paths.metrics, scores, *SCORES)
+    return FinishedRun(
+        params,
+        prepared,
+        meta,
+        training,
+        read_table(paths.history, "epoch", "loss", "validation_mse"),
+        scores,
+        read_table(paths.predictions, "y_true", *FORECAST_COLUMNS),
+        read_table(paths.forecast, *FORECAST_COLUMNS),
+    )

@@ -1,0 +1,44 @@
+"""How names and numbers are written for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def title(name: str) -> str:
+    """`seasonal_naive` as words."""
+    return name.replace("_", " ")
+
+
+def baseline_labels(baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A label for each baseline that differs from those before it; it names those that score the same, too.
+
+    Args:
+        baselines: Scores by name.
+    """
+    same: dict[tuple[Any, ...], list[str]] = {}
+    for name, scores in baselines.items():
+        same.setdefault(tuple(scores.values()), []).append(name)
+    return {names[0]: " = ".join(map(title, names)) for names in same.values()}
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """With so many significant digits, and with powers of ten only where a figure would be very long."""
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    power = math.floor(math.log10(abs(value))) if value else 0
+    if not -4 <= power < 9:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(0, digits - 1 - power)}f}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table in Markdown, its first column to the left, the others to the right."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(content: Any) -> str:
+    return " ".join(str(content).replace("|", "\\|").split())

@@ -1,0 +1,38 @@
+"""Write the page that a person reads, with its pictures, and record where the run came from."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from spline_lstm.audit.provenance import write_metadata
+from spline_lstm.pages.finished import load_finished
+from spline_lstm.pages.plots import DRAWN
+from spline_lstm.pages.report import render_report
+from spline_lstm.run.contract import PICTURES
+from spline_lstm.run.files import write_bytes, write_text
+from stages._run import current_run, plain_parser, run
+
+log = logging.getLogger(__name__)
+
+
+def report(_: argparse.Namespace) -> Mapping[str, Any]:
+    params, paths = current_run()
+    finished = load_finished(params, paths)
+    for name in PICTURES:
+        write_bytes(paths.picture(name), DRAWN[name](finished))
+    write_text(paths.report, render_report(finished))
+    write_metadata(params, paths)
+    log.info("the report is `%s`", paths.report)
+    return {"run_id": params.run_id, "output": str(paths.report)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run(report, plain_parser("report", __doc__), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
