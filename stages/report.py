@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spline_lstm.audit.provenance import write_metadata
+from spline_lstm.pages.figures import png
 from spline_lstm.pages.finished import load_finished
 from spline_lstm.pages.plots import DRAWN
 from spline_lstm.pages.report import render_report
@@ -23,7 +24,7 @@ def report(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     finished = load_finished(params, paths)
     for name in PICTURES:
-        write_bytes(paths.picture(name), DRAWN[name](finished))
+        write_bytes(paths.picture(name), png(DRAWN[name](finished)))
     write_text(paths.report, render_report(finished))
     write_metadata(params, paths)
     log.info("the report is `%s`", paths.report)

@@ -7,7 +7,7 @@ from typing import Any
 
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import table
+from spline_lstm.pages.labels import number, table
 
 MOST_COLUMNS, MOST_DROPPED = 10, 20  # series in a table
 
@@ -29,7 +29,9 @@ def training_section(run: FinishedRun) -> str:
     """What the fit came to."""
     training = run.training
     model = training["model"]
-    share = f" The recurrence has a share of {model['share']:.2f}, the ridge the rest." if model["linear"] else ""
+    share = (
+        f" The recurrence has a share of {number(model['share'], 2)}, the ridge the rest." if model["linear"] else ""
+    )
     return (
         f"{run.meta['windows']['train']['used']:,} train windows, {training['parameters']:,} weights, "
         f"best epoch {training['best_epoch']} of {training['epochs']}.{share}"

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 ACTUAL, MODEL = "#222222", "#d1495b"
 SETTLED, HELD, UNFILLED = "#00798c", "#edae49", "#8d96a3"
 WIDTH, PANEL_HEIGHT, LEGEND_HEIGHT = 10.0, 2.6, 0.5
+LEGEND_LETTERS, LETTERS_OF_KEY = 135, 8  # of one line of a legend, and those that a line or patch takes
 DENSEST = 2000  # points of a line in a panel; of more than these, the extremes of stretches are drawn
 MARKED = 150  # points of a line that are marked one by one
 
@@ -45,8 +46,10 @@ def use_clock(axes: Axes) -> None:
 def legend(figure: Figure, axes: Iterable[Axes]) -> None:
     """One for all panels, below them, where it hides nothing."""
     entries = {label: handle for each in axes for handle, label in zip(*each.get_legend_handles_labels(), strict=True)}
-    handles, labels, columns = entries.values(), entries.keys(), min(4, len(entries))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    columns = max(1, min(len(entries), LEGEND_LETTERS // (max(map(len, entries)) + LETTERS_OF_KEY)))
+    figure.legend(
+        entries.values(), entries.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+    )
 
 
 def marker(points: int) -> str:

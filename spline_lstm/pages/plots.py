@@ -1,13 +1,14 @@
-"""The pictures of a report, as PNG bytes."""
+"""The pictures of a report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spline_lstm.pages.figures import ACTUAL, MODEL, SETTLED, colors, finish, legend, marker, panels, png
+from spline_lstm.pages.figures import ACTUAL, MODEL, SETTLED, colors, finish, legend, marker, panels
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import baseline_labels
 from spline_lstm.pages.plots_of_series import plot_forecast, plot_series, plot_test_windows
@@ -15,24 +16,24 @@ from spline_lstm.pages.plots_of_series import plot_forecast, plot_series, plot_t
 HEIGHT = 3.6
 
 
-def plot_error_by_horizon(run: FinishedRun) -> bytes:
+def plot_error_by_horizon(run: FinishedRun) -> Figure:
     """RMSE at each horizon step, the model's and the baselines'; of baselines that score the same, one line."""
     per_step, labels = run.scores["per_step"], baseline_labels(run.scores["baselines"])
     figure, axes = panels(1, height=HEIGHT)
     steps = [row["step"] for row in per_step]
+    errors = [row["rmse"] for row in per_step]  # broad and below the others: it may be one with its ridge
+    axes[0, 0].plot(steps, errors, color=MODEL, lw=5, alpha=0.5, label="model")
     for (name, label), color in zip(labels.items(), colors(len(labels)), strict=True):
         errors = [row[f"{name}_rmse"] for row in per_step]
         axes[0, 0].plot(steps, errors, color=color, marker=marker(len(steps)), label=label)
-    errors = [row["rmse"] for row in per_step]
-    axes[0, 0].plot(steps, errors, color=MODEL, lw=2, marker=marker(len(steps)), label="model")
     finish(axes[0, 0], "Error by horizon", xlabel="steps ahead", ylabel="RMSE")
     axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].set_ylim(bottom=0)
     legend(figure, axes.flat)
-    return png(figure)
+    return figure
 
 
-def plot_residuals(run: FinishedRun) -> bytes:
+def plot_residuals(run: FinishedRun) -> Figure:
     """Distribution of target less forecast, and its spread by step."""
     residuals = run.residuals()
     figure, axes = panels(1, 2, height=HEIGHT)
@@ -49,10 +50,10 @@ def plot_residuals(run: FinishedRun) -> bytes:
     finish(right, "Residuals by horizon", xlabel="steps ahead", ylabel="actual - forecast")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(figure, axes.flat)
-    return png(figure)
+    return figure
 
 
-def plot_learning_curve(run: FinishedRun) -> bytes:
+def plot_learning_curve(run: FinishedRun) -> Figure:
     """Train loss and validation error per epoch; the first may be of augmented windows, so they share no axis."""
     history = run.history
     figure, axes = panels(1, 2, height=HEIGHT)
@@ -68,10 +69,10 @@ def plot_learning_curve(run: FinishedRun) -> bytes:
         each.xaxis.set_major_locator(MaxNLocator(integer=True))
         finish(each, name, xlabel="epoch")
     legend(figure, axes.flat)
-    return png(figure)
+    return figure
 
 
-DRAWN: dict[str, Callable[[FinishedRun], bytes]] = {
+DRAWN: dict[str, Callable[[FinishedRun], Figure]] = {
     "forecast": plot_forecast,
     "test_windows": plot_test_windows,
     "error_by_horizon": plot_error_by_horizon,

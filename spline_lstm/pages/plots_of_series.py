@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.pages import figures
-from spline_lstm.pages.figures import ACTUAL, HELD, MODEL, SETTLED, UNFILLED, finish, legend, marker, panels, png
+from spline_lstm.pages.figures import ACTUAL, HELD, MODEL, SETTLED, UNFILLED, finish, legend, marker, panels
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.scores.predictions import separate_windows
 
@@ -29,7 +30,7 @@ class Gap(NamedTuple):
     start: int
 
 
-def plot_forecast(run: FinishedRun) -> bytes:
+def plot_forecast(run: FinishedRun) -> Figure:
     """The end of each series and its forecast, with intervals."""
     figure, axes = panels(len(run.shown))
     for each, name in zip(axes[:, 0], run.shown, strict=True):
@@ -38,10 +39,10 @@ def plot_forecast(run: FinishedRun) -> bytes:
         _draw_forecast(each, table.set_index("timestamp"), run)
         finish(each, f"{name:.80}: forecast beyond the data, from {run.when(table['origin'].iloc[0])}", run.target)
     legend(figure, axes.flat)
-    return png(figure)
+    return figure
 
 
-def plot_test_windows(run: FinishedRun) -> bytes:
+def plot_test_windows(run: FinishedRun) -> Figure:
     """Forecasts against actuals: the newest windows that do not overlap, and one of them by itself."""
     names = [name for name in run.shown if name in run.scored]
     figure, axes = panels(len(names), 2, width_ratios=(3, 2))
@@ -54,10 +55,10 @@ def plot_test_windows(run: FinishedRun) -> bytes:
         _draw_forecast(zoom, newest.set_index("timestamp"), run)
         finish(zoom, f"the window from {run.when(newest['origin'].iloc[0])}")
     legend(figure, axes.flat)
-    return png(figure)
+    return figure
 
 
-def plot_series(run: FinishedRun) -> bytes:
+def plot_series(run: FinishedRun) -> Figure:
     """Each series with its splits and gaps; where steps are missing, also its longest gap from near."""
     gaps = _gaps_to_show(run)
     figure, axes = panels(len(run.shown) + len(gaps))
@@ -67,7 +68,7 @@ def plot_series(run: FinishedRun) -> bytes:
     for each, gap in zip(axes[len(run.shown) :, 0], gaps, strict=True):
         _draw_gap(each, gap, run)
     legend(figure, axes.flat)
-    return png(figure)
+    return figure
 
 
 def _draw_history(axes: Axes, observed: pd.Series, forecast: pd.DataFrame, horizons: int) -> None:
@@ -140,7 +141,8 @@ def _draw_gap(axes: Axes, gap: Gap, run: FinishedRun) -> None:
     figures.use_clock(axes)
     outcome = f"over the limit of {limit}, so not filled" if gap.length > limit else "as it was filled"
     first, last = (run.when(table.index[step]) for step in (gap.start, end - 1))
-    finish(axes, f"{gap.name:.50}: gap of {gap.length} steps from {first} to {last}, {outcome}", run.target)
+    length = f"gap of {gap.length} steps from {first} to {last}" if gap.length > 1 else f"gap of 1 step at {first}"
+    finish(axes, f"{gap.name:.50}: {length}, {outcome}", run.target)
 
 
 def _shade_unfilled(axes: Axes, clock: pd.DatetimeIndex, unfilled: pd.Series, limit: int) -> None:

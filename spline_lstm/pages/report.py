@@ -98,8 +98,8 @@ def _beside_best(scores: Mapping[str, Any], label: str) -> str:
         return f"The model's RMSE is {number(model['rmse'])}, that of {label} {number(best['rmse'])}."
     wins = sum(series["skill"] is not None and series["skill"] > 0 for series in per_series)
     return (
-        f"The model's RMSE relative to the best baseline of each series is {number(model['relative_rmse'])} on average, "
-        f"that of {label} {number(best['relative_rmse'])}; "
+        f"The model's RMSE relative to the best baseline of each series is {number(model['relative_rmse'])} on "
+        f"average, that of {label} {number(best['relative_rmse'])}; "
         f"it beats all baselines in {wins:,} of {len(per_series):,} series."
     )
 
@@ -189,7 +189,13 @@ def _series_table(run: FinishedRun) -> str:
 
 def _series_row(name: str, scores: Mapping[str, Any]) -> Sequence[Any]:
     figures = [number(scores[key]) for key in SERIES_SCORES]
-    return [name, number(scores["skill"], 3), title(scores["best_baseline"]), *figures, f"{scores['coverage']:.1%}"]
+    return [
+        name,
+        "n/a" if scores["skill"] is None else f"{scores['skill']:.1%}",
+        title(scores["best_baseline"]),
+        *figures,
+        f"{scores['coverage']:.1%}",
+    ]
 
 
 def _skill_or_least(scores: Mapping[str, Any]) -> float:
