@@ -99,12 +99,11 @@ def _gaps(run: FinishedRun) -> str:
         return "No step is missing."
     filled = run.prepared.source.filled
     over = int((filled.gap_lengths()[filled.since == 1] > limit).sum())
-    rule = f"Gaps of up to {limit} steps are filled, as of each origin with what was known then. "
-    rule += (
-        f"{over:,} gaps are longer and are not filled: windows that touch them are dropped."
-        if over
-        else "None is longer."
+    longer = (
+        f"{over:,} {'gap is' if over == 1 else 'gaps are'} longer and not filled: windows that touch one are dropped."
     )
+    rule = f"Gaps of up to {limit} steps are filled, as of each origin with what was known then. "
+    rule += longer if over else "None is longer."
     if len(missing) > MOST_COLUMNS:
         rule += f" The {MOST_COLUMNS} series that miss most, of {len(missing):,} with gaps:"
     rows = [

@@ -1,28 +1,184 @@
-"""The verdict says what the numbers say."""
+"""The page says what the numbers say, and leaves nothing out silently."""
+
+import re
+from dataclasses import replace
 
 import pytest
+from finished_runs import HORIZON, finished_run, hourly, with_training
 
-from spline_lstm.pages.report import _verdict
+from spline_lstm.pages.report import _verdict, render_report
+from spline_lstm.run.contract import PICTURES
 
-BASELINES = {"seasonal_naive": {"rmse": 3.0}, "ridge": {"rmse": 2.0}}
+RIDGE, NAIVE = {"rmse": 2.0, "relative_rmse": 1.0}, {"rmse": 3.0, "relative_rmse": 1.5}
+
+
+def rows_of(page: str, header: str) -> list[list[str]]:
+    """The rows of the table whose header begins so."""
+    table = next(part for part in page.split("\n\n") if part.startswith(f"| {header} |"))
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def section(page: str, title: str) -> str:
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize(
     ("rmse", "share", "expected"),
     [
-        (1.0, 0.5, "**The model beats every baseline.** Its RMSE is 50.0% below the best of them, ridge."),
-        (2.5, 0.5, "**The model does not beat the best baseline, ridge.** Use that baseline instead"),
+        (1.0, 0.5, "**The model beats every baseline.** The model's RMSE is 1.000, that of ridge 2.000."),
+        (2.5, 0.5, "**The model does not beat the best baseline, ridge.** The model's RMSE is 2.500, that of ridge"),
         (2.0, 0.0, "**The model is its ridge.**"),
     ],
 )
 def test_the_verdict_opens_with_the_outcome(rmse, share, expected):
     scores = {
-        "metrics": {"rmse": rmse, "skill": 1 - rmse / 2, "coverage": 0.9},
+        "metrics": {"rmse": rmse, "relative_rmse": rmse / 2, "skill": 1 - rmse / 2, "coverage": 0.9},
         "best_baseline": "ridge",
-        "baselines": BASELINES,
+        "baselines": {"seasonal_naive": NAIVE, "ridge": RIDGE},
+        "per_series": {"load": {"skill": 1 - rmse / 2}},
+        "intervals": {"coverage": 0.9},
     }
 
-    verdict = _verdict(scores, {"coverage": 0.9}, {"linear": True, "share": share})
+    verdict = _verdict(scores, {"linear": True, "share": share})
 
     assert verdict.startswith(expected)
     assert ("0.0% above ridge" in verdict) == (rmse == 2.0)
+
+
+def test_of_several_series_the_verdict_compares_what_has_no_unit(tmp_path):
+    page = render_report(finished_run(hourly(series=3), tmp_path, errors=(2.0, 4.0)))
+
+    verdict = page.split("\n\n")[1]
+    assert verdict.startswith("**The model beats every baseline.**")
+    assert "is 0.5000 on average, that of off by 2 1.000; it beats all baselines in 3 of 3 series." in verdict
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A gap of 30 steps, which is over the limit, and one of 4, which is filled."""
+    table = hourly().drop(index=[*range(60, 90), *range(120, 124)])
+    return finished_run(table, tmp_path_factory.mktemp("run"), gaps={"longest": 6})
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return render_report(run)
+
+
+def test_every_picture_is_linked_once_with_a_caption(page):
+    links = re.findall(r"!\[.+?\]\(small\.(\w+)\.png\)\n\n\*.+\*\n", page)
+
+    assert sorted(links) == sorted(PICTURES)
+
+
+def test_the_forecast_beyond_the_data_stands_in_a_table(run, page):
+    rows = rows_of(page, "time")
+
+    assert [row[1] for row in rows] == ["1", "2", "3", "4"]
+    assert rows[0] == ["2024-03-13 12:00", "1", "51.0000", "49.0000", "53.0000"]
+    assert f"{HORIZON} steps of `h` beyond the last observation" in section(page, "Forecast")
+    assert "90% interval, from" in section(page, "Forecast")
+
+
+def test_of_a_long_forecast_the_first_and_the_last_steps_are_shown(tmp_path):
+    page = render_report(finished_run(hourly(), tmp_path, windows={"horizon": 24, "lookback": 24}))
+
+    steps = [row[1] for row in rows_of(page, "time")]
+    assert steps == ["1", "2", "3", "4", "5", "…", "20", "21", "22", "23", "24"]
+
+
+def test_targets_are_counted_as_windows_times_and_span(run, page):
+    targets = run.scores["targets"]
+
+    assert targets["windows"] == 45 - HORIZON + 1
+    assert targets["times"] == 45
+    assert (
+        "42 test windows of 4 steps, with 168 observed targets of 45 distinct times "
+        "from 2024-03-11 15:00 to 2024-03-13 11:00; windows overlap" in section(page, "Scores")
+    )
+
+
+def test_percentages_have_their_sign(page):
+    assert "| MAPE % | sMAPE % | WAPE % |" in section(page, "Scores")
+
+
+def test_splits_stand_with_their_dates(page):
+    assert rows_of(page, "split")[:3] == [
+        ["train", "2024-03-01 00:00", "2024-03-09 17:00", "210", "136", "0"],
+        ["validation", "2024-03-09 18:00", "2024-03-11 14:00", "45", "42", "0"],
+        ["test", "2024-03-11 15:00", "2024-03-13 11:00", "45", "42", "0"],
+    ]
+
+
+def test_a_gap_over_the_limit_is_not_called_filled(page):
+    data = section(page, "Data")
+
+    assert "Gaps of up to 6 steps are filled" in data
+    assert "1 gap is longer and not filled" in data
+    assert ["s00", "34", "11.3%", "2", "30"] in rows_of(page, "series")
+
+
+def test_where_nothing_is_missing_the_page_says_so(tmp_path):
+    data = section(render_report(finished_run(hourly(), tmp_path)), "Data")
+
+    assert "No step is missing." in data
+    assert "filled" not in data
+
+
+def test_settings_are_told_apart_by_whether_they_were_given(tmp_path):
+    given = {"windows": {"horizon": 4}, "gaps": {"season": 12}, "model": {"units": 20}, "train": {"epochs": 3}}
+    run = finished_run(hourly(), tmp_path, spline={"segment": 999}, **given)
+
+    rows = {name: (value, origin) for name, value, origin in rows_of(render_report(run), "setting")}
+
+    assert rows["`windows.horizon`"] == ("4", "given")
+    assert rows["`windows.lookback`"] == ("24", "derived")
+    assert rows["`gaps.season`"] == ("12", "given")
+    assert rows["`gaps.longest`"] == ("6", "derived")
+    assert rows["`model.units`"] == ("20", "given")
+    assert rows["`train.batch_size`"] == ("32", "derived")
+    assert rows["`data.frequency`"] == ("h", "derived")
+    assert rows["`spline.segment`"] == ("24", "given as 999")
+    assert rows["`evaluate.scale`"] == ("original", "derived")
+
+
+def test_baselines_that_are_the_same_are_said_to_be(tmp_path):
+    run = finished_run(hourly(), tmp_path, gaps={"season": 1})
+    scores = {"naive": run.scores["baselines"]["off_by_2"], "ridge": run.scores["baselines"]["off_by_3"]}
+    scores["seasonal_naive"] = dict(scores["naive"])
+    run = replace(run, scores={**run.scores, "baselines": scores, "best_baseline": "seasonal_naive"})
+
+    page = render_report(run)
+
+    assert "stand in one row: naive = seasonal naive. No season was found" in page
+    assert [row[0] for row in rows_of(page, "")] == ["**model**", "naive = seasonal naive", "ridge"]
+    assert page.count("below naive = seasonal naive") == 1
+
+
+def test_series_that_were_left_out_stand_with_the_reason(tmp_path):
+    table = hourly(series=3)
+    table.loc[table["name"] == "s01", "load"] = 7.0
+
+    page = render_report(finished_run(table, tmp_path, data={"on_bad_series": "drop"}))
+
+    assert "1 series were left out" in page
+    assert any(row[0] == "s01" and "7 in every row" in row[1] for row in rows_of(section(page, "Data")[5:], "series"))
+
+
+def test_of_many_series_the_page_says_which_are_shown(tmp_path):
+    run = finished_run(hourly(series=30), tmp_path)
+    page = render_report(run)
+
+    forecast = section(page, "Forecast")
+    assert "show 8 series: those with the best and with the worst skill" in forecast
+    assert len(rows_of(forecast, "series")) == 8 * 3
+    scored = rows_of(section(page, "Scores"), "series")
+    ranked = sorted(run.scores["per_series"].values(), key=lambda scores: -scores["skill"])
+    expected = [f"{scores['skill']:.1%}" for scores in (*ranked[:10], *ranked[-10:])]
+    assert [row[1] for row in scored] == expected
+    assert "of 30 (all of them are in [metrics/small.per_series.csv](../metrics/small.per_series.csv))" in page
+
+
+def test_without_a_ridge_nothing_is_said_of_its_share(run, page):
+    assert "The recurrence has a share of 0.25" in page
+    assert "share" not in section(render_report(with_training(run, linear=False)), "Training")
