@@ -27,6 +27,7 @@ READ_PARAMS = {
     "train": {"run_id", "seed", "spline", "model", "train"},
     "evaluate": {"run_id", "evaluate"},
     "forecast": {"run_id"},
+    "report": {"params.yaml"},  # whole: it says of each setting whether it was given, and records all
     "check": {"run_id"},
 }
 
@@ -100,6 +101,14 @@ def test_deps_name_the_rooms_that_a_stage_uses_and_no_others(stage):
     assert listed == used
 
 
+def test_an_edit_of_a_page_trains_and_scores_nothing_again():
+    assert [name for name, stage in STAGES.items() if "spline_lstm/pages" in stage["deps"]] == ["report"]
+
+
+def test_stages_stand_in_their_order():
+    assert list(STAGES) == ["preflight", *RUN.artifacts(), "check"]
+
+
 def test_python_caches_do_not_count_as_changes():
     assert "__pycache__/" in (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
 
@@ -141,7 +150,9 @@ def test_nothing_depends_on_the_volatile_metadata():
 
 @pytest.mark.parametrize("stage", READ_PARAMS)
 def test_params_of_a_stage_are_the_sections_it_reads(stage):
-    assert set(STAGES[stage]["params"]) == READ_PARAMS[stage]
+    named = {name for entry in STAGES[stage]["params"] for name in (entry if isinstance(entry, dict) else [entry])}
+
+    assert named == READ_PARAMS[stage]
 
 
 def test_commands_are_constant_and_outs_are_files():
@@ -155,7 +166,7 @@ def test_every_stage_waits_for_preflight():
         assert name == "preflight" or str(SHARED_PATHS.preflight) in stage["deps"]
 
 
-@pytest.mark.parametrize("stage", ["preflight", "preprocess", "check", "forecast"])
+@pytest.mark.parametrize("stage", ["preflight", "preprocess", "check", "forecast", "report"])
 def test_light_stages_do_not_import_tensorflow(stage):
     code = f"import sys, stages.{stage}; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
 

@@ -18,6 +18,7 @@ import pytest
 from conftest import Project, outcome
 
 from spline_lstm.audit.health import check_run
+from spline_lstm.run.contract import PICTURES
 from spline_lstm.run.errors import UnhealthyRunError
 from spline_lstm.run.files import sha256, write_json, write_pickle
 from spline_lstm.scores.metrics import mae, rmse
@@ -38,7 +39,7 @@ def test_a_forced_repetition_leaves_the_lock_file_as_it_was(finished):
 
     printed = finished.ok("dvc", "repro", "--force")
 
-    assert len(RAN.findall(printed)) == 6
+    assert RAN.findall(printed) == ["preflight", "preprocess", "train", "evaluate", "forecast", "report", "check"]
     assert (finished.path / "dvc.lock").read_bytes() == before
 
 
@@ -47,10 +48,18 @@ def test_an_evaluation_parameter_does_not_retrain(finished):
 
     ran = RAN.findall(finished.ok("dvc", "repro"))
 
-    assert "evaluate" in ran
-    assert not {"preprocess", "train"} & set(ran)
+    assert ran[1:] == ["evaluate", "forecast", "report", "check"]
     metrics = json.loads(finished.paths("first").metrics.read_text(encoding="utf-8"))
     assert metrics["metrics"]["coverage"] < 0.8
+
+
+def test_an_edit_of_a_page_writes_the_report_again_and_nothing_else(finished):
+    report = finished.path / "spline_lstm" / "pages" / "report.py"
+    report.write_text(report.read_text(encoding="utf-8").replace("# Forecast report", "# A report"), encoding="utf-8")
+
+    assert RAN.findall(finished.ok("dvc", "repro")) == ["report", "check"]
+
+    assert finished.paths("first").report.read_text(encoding="utf-8").startswith("# A report: first")
 
 
 def test_experiments_are_compared_and_an_earlier_run_is_restored(finished):
@@ -127,8 +136,19 @@ def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
     verdict = page.split("\n\n")[1]
     assert ("is its ridge" in verdict) == (share == 0)
     assert ("beats every baseline" in verdict) == (metrics["metrics"]["skill"] > 0 and share > 0)
-    for link in re.findall(r"\]\((.+?\.png)\)", page):
-        assert (paths.report.parent / link).read_bytes().startswith(b"\x89PNG")
+    links = re.findall(r"\]\((.+?)\)", page)
+    assert len([link for link in links if link.endswith(".png")]) == len(PICTURES)
+    for link in links:
+        assert (paths.report.parent / link).is_file()
+        assert not link.endswith(".png") or (paths.report.parent / link).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_report_shows_the_forecast_as_it_is_in_its_file(finished_once):
+    paths = finished_once.paths("first")
+    page = paths.report.read_text(encoding="utf-8")
+
+    for row in pd.read_csv(paths.forecast).iloc[[0, -1]].itertuples():
+        assert f"| {row.timestamp} | {row.step} | {row.y_pred:.3f} | {row.y_lower:.3f} | {row.y_upper:.3f} |" in page
 
 
 def test_a_finished_run_forecasts_a_new_file(finished):
@@ -187,7 +207,7 @@ def test_every_deleted_artifact_exits_30(finished):
             with pytest.raises(UnhealthyRunError, match=re.escape(file.name)):
                 check_run(finished.paths("first"))
             file.write_bytes(content)
-    assert check_run(finished.paths("first")) == 18
+    assert check_run(finished.paths("first")) == 20
 
     finished.paths("first").report.unlink()
     done = finished.stage("check", "--run-id", "first")
@@ -237,7 +257,7 @@ def test_a_hostile_preprocessor_runs_nothing(finished):
 
     finished.paths("first").preprocessor.write_bytes(pickle.dumps(Payload()))
 
-    for stage in ("check", "train", "evaluate", "forecast"):
+    for stage in ("check", "train", "evaluate", "forecast", "report"):
         assert finished.stage(stage).returncode == 22
     assert not (finished.path / "owned").exists()
 

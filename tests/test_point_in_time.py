@@ -14,6 +14,7 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spline_lstm.data.prepared import Fitted
 from spline_lstm.data.preprocessing import prepare, prepare_for_forecast
 from spline_lstm.data.series import read_panel
 from spline_lstm.run.params import parse_params
@@ -82,9 +83,8 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
     prepared = prepare(panel, params)
     altered, known_until = data.draw(futures(table))
     other = read(altered, folder, params, anchor=panel.timestamps[0])
-    again = (
-        prepare_for_forecast(other, prepared.scaler, prepared.settings) if len(other.timestamps) >= lookback else None
-    )
+    fit = Fitted(prepared.names, prepared.settings, prepared.scaler, prepared.source.identities)
+    again = prepare_for_forecast(other, fit, drop=False) if len(other.timestamps) >= lookback else None
 
     origins = np.flatnonzero(panel.timestamps <= known_until)
     origins = origins[origins >= lookback - 1]

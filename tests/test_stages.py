@@ -12,7 +12,7 @@ import pytest
 from conftest import Project, outcome
 
 HOSTILE_RUN_IDS = ["../x", "a/b", "x; touch y", "$(id)", "", "a" * 200, ".", "-x", "x\n", "..", 1e5, None]
-ENTRY_POINTS = ["preflight", "preprocess", "train", "evaluate", "forecast"]
+ENTRY_POINTS = ["preflight", "preprocess", "train", "evaluate", "forecast", "report"]
 
 
 def series(steps: int = 400) -> pd.DataFrame:
@@ -171,7 +171,7 @@ def test_a_wrong_command_line_exits_2(project):
 
 
 def test_a_stage_before_its_input_exists_says_what_to_run(project):
-    for stage in ("train", "evaluate", "forecast"):
+    for stage in ("train", "evaluate", "forecast", "report"):
         assert_clear_failure(project.stage(stage), 21, "dvc repro")
     assert_clear_failure(project.stage("check"), 30, "dvc repro")
 

@@ -9,7 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from spline_lstm.scores.evaluation import Forecasts
-from spline_lstm.scores.predictions import CHUNK, predictions_parquet, separate_windows
+from spline_lstm.run.errors import ArtifactError, InputNotFoundError
+from spline_lstm.scores.predictions import (
+    CHUNK,
+    SHOWN_SERIES,
+    SHOWN_WINDOWS,
+    predictions_parquet,
+    predictions_table,
+    read_table,
+    separate_windows,
+    shown_series,
+    target_span,
+)
 
 NAMES = ("load", "oil")
 COLUMNS = ["series_id", "origin", "timestamp", "step", "y_true", "y_pred", "y_lower", "y_upper"]
@@ -91,9 +102,70 @@ def test_separate_windows_of_a_series_share_no_target():
     origins = np.array([3, 4, 5, 6, 8, 9, 12])
     forecasts, clock = forecasts_of(origins, horizon=3), clock_for(origins, 3)
 
-    table = separate_windows(forecasts, NAMES, clock)
+    table = separate_windows(predictions_table(forecasts, NAMES, clock, NAMES))
 
     assert not table.duplicated(["series_id", "timestamp"]).any()
     kept = [window for row in (0, 1) for window in range(14) if forecasts.rows[window] == row]
     kept = [window for window in kept if forecasts.origins[window] in (3, 6, 9, 12)]
     assert_rows(table, slow_rows(forecasts, kept, clock))
+
+
+def test_of_many_windows_the_newest_are_kept():
+    origins = np.arange(3, 3 + SHOWN_WINDOWS + 9)
+    forecasts, clock = forecasts_of(origins, horizon=1), clock_for(origins, 1)
+
+    table = separate_windows(predictions_table(forecasts, NAMES, clock, ["oil"]))
+
+    assert list(table["origin"]) == list(clock[origins[-SHOWN_WINDOWS:]])
+    assert set(table["series_id"]) == {"oil"}
+
+
+def test_all_of_a_few_series_are_shown_and_of_many_the_best_and_the_worst():
+    few = {f"s{number}": {"skill": None} for number in range(SHOWN_SERIES)}
+    many = {f"s{number}": {"skill": (number * 7 % 20) / 20} for number in range(20)} | {"none": {"skill": None}}
+
+    shown = shown_series(many)
+
+    assert shown_series(few) == list(few)
+    ranked = sorted(range(20), key=lambda number: number * 7 % 20)
+    assert set(shown) == {f"s{number}" for number in ranked[:4] + ranked[-4:]}
+    assert shown == sorted(shown, key=list(many).index)
+
+
+def test_the_span_of_targets_counts_each_time_once():
+    origins = np.array([3, 4, 5, 9])
+    forecasts, clock = forecasts_of(origins, horizon=3), clock_for(origins, 3)
+    times = {
+        clock[origin + step]
+        for origin, targets in zip(forecasts.origins, forecasts.y_true, strict=True)
+        for step, target in enumerate(targets, start=1)
+        if not math.isnan(target)
+    }
+
+    expected = {"windows": 8, "times": len(times), "first": str(min(times)), "last": str(max(times))}
+
+    assert target_span(forecasts, clock) == expected
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    table = pd.DataFrame({"series_id": ["NA", "007"], "timestamp": pd.to_datetime(["2024-01-01", "2024-01-02"])})
+    table["y_pred"], table["other"] = [1.5, math.nan], 0
+    table.to_csv(tmp_path / "table.csv", index=False)
+    table.to_parquet(tmp_path / "table.parquet")
+
+    for name in ("table.csv", "table.parquet"):
+        again = read_table(tmp_path / name, "series_id", "timestamp", "y_pred")
+        pd.testing.assert_frame_equal(again, table.drop(columns="other"), check_dtype=False)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_no_such_table_is_said_to_be_none(tmp_path, suffix):
+    file = tmp_path / f"table.{suffix}"
+    with pytest.raises(InputNotFoundError, match="table"):
+        read_table(file, "y_pred")
+    file.write_bytes(b"\x00garbage")
+    with pytest.raises(ArtifactError, match="must be a table of y_pred"):
+        read_table(file, "y_pred")
+    pd.DataFrame({"x": [1]}).to_csv(file) if suffix == "csv" else pd.DataFrame({"x": [1]}).to_parquet(file)
+    with pytest.raises(ArtifactError, match="must be a table of y_pred"):
+        read_table(file, "y_pred")
