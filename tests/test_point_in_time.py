@@ -92,9 +92,9 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
         return
     rows = np.zeros_like(origins)
     for cut in ("inputs", "missing"):
-        before, after = (getattr(source, cut)(rows, origins) for source in (prepared.source, again))
+        before, after = (getattr(source, cut)(rows, origins) for source in (prepared.source, again.source))
         assert before.tobytes() == after.tobytes()
-    before, after = (source.usable(rows, origins, 40, 0.95) for source in (prepared.source, again))
+    before, after = (source.usable(rows, origins, 40, 0.95) for source in (prepared.source, again.source))
     np.testing.assert_array_equal(before, after)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from conftest import ROOT, SHARED
@@ -28,6 +29,25 @@ def test_our_runbook_runs_from_top_to_bottom(project):
     back = printed.rpartition("runs that can be restored")[2]
     assert "files written" in back
     assert "Running stage" not in back, "the runbook promises that going back executes nothing"
+
+
+def test_a_queued_run_that_failed_stands_in_the_table_of_the_runbook(finished):
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^dvc exp show .*$", runbook, re.MULTILINE)
+    finished.ok(
+        "dvc", "exp", "run", "--queue", "--name", "broken", "-S", "run_id=broken", "-S", "data.path=nowhere.csv"
+    )
+    finished.ok("dvc", "queue", "start")
+    deadline = time.monotonic() + 240
+    while "Failed" not in (status := finished.ok("dvc", "queue", "status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+
+    lines = finished.ok("bash", "-c", table).splitlines()
+
+    (shown,) = [line for line in lines if "broken" in line]
+    assert "Failed" in shown
+    assert "nowhere.csv" in finished.ok("dvc", "queue", "logs", "broken")
 
 
 def test_the_operators_first_runbook_gives_its_expected_output(project):

@@ -92,6 +92,25 @@ def test_bad_input_names_its_fault_and_leaves_nothing(project, case):
     assert artifacts(project) == before
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (0, "load: no step missing"),
+        (5, "in 1 gaps, longest 5; all filled point in time"),
+        (30, "in 1 gaps, longest 30; those over 6 steps are not filled"),
+    ],
+)
+def test_the_log_says_of_gaps_what_was_done(project, missing, said):
+    table = series().drop(index=range(60, 60 + missing))
+    point_at(project, table.to_csv(index=False), gaps__longest=6)
+
+    done = project.stage("preprocess")
+
+    assert done.returncode == 0, done.stderr
+    assert said in done.stderr
+    assert ("all filled" in done.stderr) == (missing == 5)
+
+
 def test_a_missing_input_is_found_first(project):
     project.set(data__path="nowhere.csv")
 

@@ -85,8 +85,9 @@ class FinishedRun:
         table = self.predictions
         missed = (table["y_true"] - table["y_pred"]).to_numpy()
         if self.scores["scale"] == "standardized":
-            std = dict(zip(self.prepared.names, self.prepared.scaler.std, strict=True))
-            missed = missed / table["series_id"].astype(object).map(std).to_numpy()
+            names = table["series_id"].astype("category").cat
+            std = pd.Series(self.prepared.scaler.std, self.prepared.names)[names.categories].to_numpy()
+            missed = missed / std[names.codes]
         return missed.reshape(-1, self.prepared.settings.horizon)
 
     def when(self, moment: Any) -> str:

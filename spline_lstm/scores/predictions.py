@@ -82,7 +82,7 @@ def shown_series(per_series: Mapping[str, Mapping[str, Any]]) -> list[str]:
     names = list(per_series)
     if len(names) <= SHOWN_SERIES:
         return names
-    ranked = sorted((name for name in names if per_series[name]["skill"] is not None), key=_skill(per_series))
+    ranked = sorted((name for name in names if per_series[name]["skill"] is not None), key=_skill(per_series)) or names
     extremes = {*ranked[: SHOWN_SERIES // 2], *ranked[-SHOWN_SERIES // 2 :]}
     return [name for name in names if name in extremes]
 

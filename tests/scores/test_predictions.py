@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from spline_lstm.scores.evaluation import Forecasts
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
+from spline_lstm.scores.evaluation import Forecasts
 from spline_lstm.scores.predictions import (
     CHUNK,
     SHOWN_SERIES,
@@ -130,6 +130,7 @@ def test_all_of_a_few_series_are_shown_and_of_many_the_best_and_the_worst():
     ranked = sorted(range(20), key=lambda number: number * 7 % 20)
     assert set(shown) == {f"s{number}" for number in ranked[:4] + ranked[-4:]}
     assert shown == sorted(shown, key=list(many).index)
+    assert len(shown_series({name: {"skill": None} for name in many})) == SHOWN_SERIES
 
 
 def test_the_span_of_targets_counts_each_time_once():
