@@ -22,6 +22,7 @@ VOTERS = 50  # series that decide on the step
 FEWEST_ROWS = 3  # of a series that votes
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
+COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
@@ -141,7 +142,8 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
         return regular
     apart = pd.Series(timestamps[1:] - timestamps[:-1])
     steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
-    step = apart[steps > 0].sum() / steps.sum()
+    few = (steps > 0) & (steps <= COUNTED_STEPS)
+    step = apart[few].sum() / steps[few].sum()
     days = step / pd.Timedelta("1D")
     if 28 <= days <= 31 and timestamps.is_month_start.all():
         return "MS"

@@ -143,6 +143,15 @@ def test_a_gap_on_a_working_day_leaves_working_days():
     assert infer_frequency(clock) == "B"
 
 
+def test_nights_do_not_stretch_the_step_of_a_day_that_was_read_at_uneven_intervals():
+    """Every other reading is late, so no interval has the length of the step, and a night counts wrong in any of them."""
+    days = pd.date_range("2024-01-01T08:00", periods=40, freq="D")
+    readings = pd.to_timedelta(np.arange(18) * 30 + np.tile([0, 5], 9), unit="min")
+    clock = pd.DatetimeIndex(np.add.outer(days.to_numpy(), readings.to_numpy()).ravel())
+
+    assert infer_frequency(clock) == "30min"
+
+
 @pytest.mark.parametrize("frequency", ["97s", "11min", "26h"])
 def test_an_uncommon_step_is_seen_through_gaps_too(frequency):
     clock = pd.date_range("2024-01-01", periods=60, freq=frequency).delete(17)
