@@ -86,8 +86,8 @@ def infer_closed(labels: pd.DatetimeIndex, observed: np.ndarray, frequency: str,
         return ()
     local = _local(labels, timezone)
     dates, weeks, phases = local // DAY, local // WEEK, local % WEEK // step
-    dates -= dates[0]
-    weeks -= weeks[0]
+    dates -= dates.min()
+    weeks -= weeks.min()
     open_dates, open_weeks = (np.bincount(units, observed) > 0 for units in (dates, weeks))
     in_days, in_weeks = open_dates[dates], open_weeks[weeks]
     times = _never(phases[in_days] % (DAY // step), observed[in_days], DAY // step, LEAST_DAYS)

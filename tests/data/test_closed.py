@@ -120,6 +120,15 @@ def test_a_shop_is_closed_on_sundays_and_at_night(folder, noise):
     assert read(folder, rows_at(clock[open_ & kept])).closed == ("Sun", "19:00-08:00")
 
 
+def test_clocks_may_go_back_to_the_day_before():
+    """In St. John's from 00:01 to 23:01, after the first label."""
+    clock = pd.date_range("2010-11-07T02:30", periods=4 * 24 * 30, freq="15min")
+    local = clock.tz_localize("UTC").tz_convert("America/St_Johns")
+    assert local[1].date() < local[0].date()
+
+    assert infer_closed(clock, np.asarray(local.hour < 20), "15min", "America/St_Johns") == ("19:45-24:00",)
+
+
 def test_half_a_day_off_takes_ten_weeks_to_be_found():
     clock = pd.date_range("2024-01-01", periods=24 * 7 * 12, freq="h")
     open_ = ~((clock.dayofweek == 5) & (clock.hour > 12))
