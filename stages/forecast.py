@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
-from spline_lstm.data.series import following_timestamps, read_panel
+from spline_lstm.data.series import read_panel
 from spline_lstm.run.contract import (
     RunPaths,
     checked_run_id,
@@ -43,7 +44,12 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     _, _, preprocessor = open_preprocessed(paths)
     fit = fitted(preprocessor)
     data = DataParams.model_validate(
-        {**preprocessor["data"], "path": str(input_path), "frequency": fit.settings.frequency}
+        {
+            **preprocessor["data"],
+            "path": str(input_path),
+            "frequency": fit.settings.frequency,
+            "closed": fit.settings.closed,
+        }
     )
     panel = read_panel(input_path, data, pd.Timestamp(fit.settings.anchor))
     series = prepare_for_forecast(panel, fit, data.on_bad_series == "drop")
@@ -76,7 +82,8 @@ def _forecast_table(paths: RunPaths, series: Series) -> pd.DataFrame:
     half_widths = np.array(
         [known.get(name, pooled * std) for name, std in zip(series.names, series.scaler.std, strict=True)]
     )
-    clock = series.timestamps.append(following_timestamps(series.timestamps, series.settings.frequency, steps))
+    settings, clock = series.settings, series.timestamps
+    clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     return pd.DataFrame(
         {
             "series_id": np.repeat(series.names, steps),

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     path = Path(params.data.path)
-    panel = read_panel(path, params.data)
+    panel = read_panel(path, params.data, split=params.split)
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
     _log_findings(panel.findings, prepared.settings.longest_gap, windows)
@@ -82,6 +82,12 @@ def _log_findings(findings: Mapping[str, Any], limit: int, windows: Mapping[str,
         "%d rows from %s to %s, step %s: %d steps, %d repeated timestamps",
         *(findings[key] for key in ("rows", "first", "last", "frequency", "steps", "duplicates")),
     )
+    closed = findings["closed"]
+    if closed["hours"]:
+        log.info(
+            "closed hours %s: %d steps left out; %d rows in them count for the next step",
+            *(", ".join(closed["hours"]), closed["steps"], closed["rows"]),
+        )
     for name, channel in findings["channels"].items():
         if not channel["missing"]:
             log.info("%s: no step missing", name)

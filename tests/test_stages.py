@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -182,6 +183,21 @@ def test_a_frequency_that_pandas_does_not_know_is_a_params_error(project):
     project.set(data__frequency="fortnightly")
 
     assert_clear_failure(project.stage("preprocess"), 10, "data.frequency")
+
+
+def test_closed_hours_are_inferred_recorded_and_told(project):
+    clock = pd.date_range("2024-01-01", periods=24 * 7 * 20, freq="h")
+    clock = clock[(clock.dayofweek < 5) & (clock.hour >= 9) & (clock.hour < 17)]
+    load = np.random.default_rng(0).normal(size=len(clock))
+    point_at(project, pd.DataFrame({"when": clock.astype(str), "load": load}).to_csv(index=False))
+
+    done = project.stage("preprocess")
+
+    assert outcome(done)["ok"] is True, done.stderr
+    assert "closed hours Sat-Sun, 16:00-09:00" in done.stderr
+    meta = json.loads(project.paths("co2-weekly").meta.read_text(encoding="utf-8"))
+    assert meta["settings"]["closed"] == meta["findings"]["closed"]["hours"] == ["Sat-Sun", "16:00-09:00"]
+    assert meta["shape"]["time"] == len(clock)
 
 
 def test_a_wrong_command_line_exits_2(project):

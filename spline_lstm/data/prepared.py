@@ -31,6 +31,8 @@ class Settings:
         horizon: Length of a forecast.
         longest_gap: A window that touches a longer gap is not used.
         max_missing: Nor is one with a larger share of missing steps.
+        closed: Hours whose steps the grid leaves out.
+        timezone: Of these hours.
     """
 
     frequency: str
@@ -40,6 +42,8 @@ class Settings:
     horizon: int
     longest_gap: int
     max_missing: float
+    closed: tuple[str, ...]
+    timezone: str
 
 
 @dataclass(frozen=True)

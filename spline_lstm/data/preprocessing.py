@@ -102,6 +102,8 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
         horizon=params.windows.horizon,
         longest_gap=params.gaps.longest or max(1, lookback // 4),
         max_missing=params.gaps.max_missing,
+        closed=panel.closed,
+        timezone=params.data.timezone,
     )
 
 

@@ -11,17 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.closed import closed_labels, infer_closed, open_grid
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.tables import Table, id_column, read_table
+from spline_lstm.data.windows import train_steps
 from spline_lstm.run.errors import DataError, ParamsError
-from spline_lstm.run.params import DataParams
+from spline_lstm.run.params import DataParams, SplitParams
 
 HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
 VOTERS = 50  # series that decide on the step
 FEWEST_ROWS = 3  # of a series that votes
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
+COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
+BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
@@ -29,7 +33,7 @@ COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n
 
 @dataclass(frozen=True)
 class Panel:
-    """Observations of series on one regular calendar. A row is one target of one series.
+    """Observations of series on one calendar: a regular grid without closed hours. A row is one target of one series.
 
     Attributes:
         values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed.
@@ -37,6 +41,7 @@ class Panel:
         timestamps: `(time,)`, UTC without offset. Step `i` holds what was observed after
             timestamp `i - 1` and not after timestamp `i`.
         frequency: Step of the grid, as a pandas offset.
+        closed: Hours whose steps the calendar leaves out; what is observed in them counts for the next step.
         names: One per row: the id of the series, the target where there is but one series, or `id/target`.
         broken: The first cell of a row that holds no number, by its name, where such a row may be left out.
         findings: What reading found, as plain builtins for reports.
@@ -46,22 +51,26 @@ class Panel:
     layout: Layout
     timestamps: pd.DatetimeIndex
     frequency: str
+    closed: tuple[str, ...]
     names: tuple[str, ...]
     broken: dict[str, str]
     findings: dict[str, Any]
 
 
-def read_panel(path: Path, params: DataParams, anchor: pd.Timestamp | None = None) -> Panel:
+def read_panel(
+    path: Path, params: DataParams, anchor: pd.Timestamp | None = None, split: SplitParams | None = None
+) -> Panel:
     """Read observations and put them on their grid by a causal bin, right-closed and right-labelled.
 
     Args:
         path: CSV or Parquet.
         params: Columns and rules.
         anchor: A label of the grid of an earlier panel, whose grid this one shall continue.
+        split: Whose train rows tell which hours are closed, where params leave it open; None: none are.
 
     Raises:
         InputNotFoundError: There is no such file.
-        ParamsError: The frequency is none that pandas knows.
+        ParamsError: The frequency is none that pandas knows, or the closed hours do not fit it.
         DataError: The file, a column, a timestamp or a value is unusable; the message names it.
     """
     table = read_table(path, params)
@@ -69,8 +78,17 @@ def read_panel(path: Path, params: DataParams, anchor: pd.Timestamp | None = Non
     rows, repeats = _resolve_duplicates(_ordered(table, order), params.duplicates, order, path, params)
     clock = rows.timestamps.unique().sort_values()
     frequency = params.frequency or _vote_frequency(rows)
-    grid = _grid(clock, frequency, anchor, len(rows.timestamps))
-    layout, values = _onto_grid(rows, grid, params.aggregate)
+    full = _grid(clock, frequency, anchor, len(rows.timestamps))
+    closed = params.closed or ()
+    if params.closed is None and split is not None:
+        closed = _infer_closed(rows, full, frequency, params.timezone, train_steps(full, split))
+    left_out = closed_labels(full, frequency, closed, params.timezone)
+    inside, empty = left_out[full.searchsorted(rows.timestamps)], np.isnan(rows.values).all(axis=1)
+    grid = open_grid(full, frequency, closed, params.timezone) if closed else full
+    # A row of empty cells in closed hours says nothing of the next step, so it does not begin it.
+    bins = np.maximum(grid.searchsorted(rows.timestamps, side="left") - (inside & empty), 0)
+    grid = grid[: bins.max() + 1]
+    layout, values = _onto_grid(rows, bins, params.aggregate)
     names = _row_names(table.ids, params.target)
     findings = {
         "rows": len(table.series),
@@ -81,10 +99,15 @@ def read_panel(path: Path, params: DataParams, anchor: pd.Timestamp | None = Non
         "last": str(clock[-1]),
         "frequency": frequency,
         "steps": len(grid),
+        "closed": {
+            "hours": list(closed),
+            "steps": int(left_out.sum()),
+            "rows": int((inside & ~empty).sum()),
+        },
         "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
     broken = {name: table.broken[key] for key in table.broken for name in _row_names((key,), params.target)}
-    return Panel(values, layout, grid, frequency, names, broken, findings)
+    return Panel(values, layout, grid, frequency, closed, names, broken, findings)
 
 
 def _is_sorted(order: np.ndarray, series: np.ndarray) -> bool:
@@ -113,12 +136,11 @@ def _vote_frequency(rows: Table) -> str:
     return Counter(infer_frequency(head) for head in heads).most_common(1)[0][0]
 
 
-def _onto_grid(rows: Table, grid: pd.DatetimeIndex, rule: str) -> tuple[Layout, np.ndarray]:
+def _onto_grid(rows: Table, bins: np.ndarray, rule: str) -> tuple[Layout, np.ndarray]:
     """Each series from its first bin to its last, each target of it a row."""
-    bins = grid.searchsorted(rows.timestamps, side="left")
     counts = np.bincount(rows.series, minlength=len(rows.ids))
-    ends = np.cumsum(counts)
-    starts, last = bins[ends - counts], bins[ends - 1]
+    begins = np.cumsum(counts) - counts
+    starts, last = np.minimum.reduceat(bins, begins), np.maximum.reduceat(bins, begins)
     series = Layout(starts, last - starts + 1)
     gridded = _aggregate(rows.values, series.positions(rows.series, bins), series.size, rule)
     targets = gridded.shape[1]
@@ -137,11 +159,13 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
             f"`data.frequency` can be inferred from 3 timestamps or more. Received: {len(timestamps)}. "
             "Give data.frequency, or more rows."
         )
-    if regular := pd.infer_freq(timestamps):
+    regular = pd.infer_freq(timestamps)
+    if regular and regular != "bh":  # hours of a working day are closed hours of a plain grid
         return regular
     apart = pd.Series(timestamps[1:] - timestamps[:-1])
     steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
-    step = apart[steps > 0].sum() / steps.sum()
+    few = (steps > 0) & (steps <= COUNTED_STEPS)
+    step = apart[few].sum() / steps[few].sum()
     days = step / pd.Timedelta("1D")
     if 28 <= days <= 31 and timestamps.is_month_start.all():
         return "MS"
@@ -153,11 +177,6 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     if abs(nearest / step - 1) > JITTER_OF_STEP:
         nearest = max(step.round("1s"), pd.Timedelta("1ms"))
     return pd.tseries.frequencies.to_offset(nearest).freqstr
-
-
-def following_timestamps(timestamps: pd.DatetimeIndex, frequency: str, steps: int) -> pd.DatetimeIndex:
-    """The `steps` grid labels after the last one."""
-    return pd.date_range(timestamps[-1], periods=steps + 1, freq=frequency)[1:]
 
 
 def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, params: DataParams) -> tuple[Table, int]:
@@ -216,6 +235,14 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | N
         )
     grid = pd.date_range(start, periods=steps, freq=offset)
     return grid[: int(grid.searchsorted(last, side="left")) + 1]
+
+
+def _infer_closed(rows: Table, full: pd.DatetimeIndex, frequency: str, timezone: str, train: int) -> tuple[str, ...]:
+    labels = full[full <= full[max(train - 1, 0)] - BEFORE_BORDER]
+    filled = rows.timestamps[~np.isnan(rows.values).all(axis=1)]
+    bins = labels.searchsorted(filled, side="left")
+    observed = np.bincount(bins, minlength=len(labels))[: len(labels)] > 0  # later rows have no bin
+    return infer_closed(labels, observed, frequency, timezone)
 
 
 def _jitter(elapsed: pd.TimedeltaIndex, step: pd.Timedelta) -> pd.Timedelta:

@@ -50,6 +50,15 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams) -> Splits:
     return Splits(*ends[1:])
 
 
+def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams) -> int:
+    """Steps of the train split, whether or not the other splits fit.
+
+    Raises:
+        ParamsError: The border is no date.
+    """
+    return min(_end("train", params.train, 0, timestamps), len(timestamps))
+
+
 def _end(name: str, border: float | int | str | None, start: int, timestamps: pd.DatetimeIndex) -> int:
     if border is None:
         return len(timestamps)

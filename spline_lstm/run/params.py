@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from spline_lstm.run.contract import checked_run_id
 from spline_lstm.run.errors import InputNotFoundError, ParamsError
 from spline_lstm.run.files import require_input, write_text
+from spline_lstm.run.hours import Hours
 
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
@@ -45,6 +46,17 @@ def _columns(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _closed(value: object) -> object:
+    if value is True:
+        raise ValueError("must be null, false, or hours such as [Sat, '17:30-08:00']")
+    return () if value is False else _columns(value)
+
+
+def _hours(text: str) -> str:
+    Hours.parse(text)
+    return text
+
+
 def _run_id(value: object) -> str:
     try:
         return checked_run_id(value)
@@ -70,6 +82,8 @@ Border = Annotated[float | int | str, BeforeValidator(_border)]
 Cell = Annotated[str, AfterValidator(_cell)]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct), Field(min_length=1)]
 
+Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
+
 
 class Section(pydantic.BaseModel):
     """A section of params.yaml: frozen, no unknown keys, no silent conversions from text to number."""
@@ -90,6 +104,7 @@ class DataParams(Section):
     duplicates: Literal["error", "mean", "first", "last"] = "error"
     timestamp_format: str | None = None
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    closed: Closed | None = None
 
 
 class SplitParams(Section):

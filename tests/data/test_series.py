@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.data.series import following_timestamps, infer_frequency, read_panel
+from spline_lstm.data.closed import following_timestamps
+from spline_lstm.data.series import infer_frequency, read_panel
 from spline_lstm.data.tables import LONGEST_LINE
 from spline_lstm.run.errors import DataError, InputNotFoundError, ParamsError
 from spline_lstm.run.params import DataParams
@@ -137,10 +138,23 @@ def test_the_frequency_is_seen_through_gaps_and_jitter(frequency, expected, jitt
     assert infer_frequency(clock + late) == expected
 
 
+def test_the_hours_of_working_days_are_hours():
+    assert infer_frequency(pd.date_range("2024-01-01T09:00", periods=300, freq="bh")) == "h"
+
+
 def test_a_gap_on_a_working_day_leaves_working_days():
     clock = pd.date_range("2024-01-01", periods=60, freq="B").delete(17)
 
     assert infer_frequency(clock) == "B"
+
+
+def test_nights_do_not_stretch_the_step_of_a_day_that_was_read_at_uneven_intervals():
+    """Every other reading is late, so no interval has the length of the step, and all count wrong in a night."""
+    days = pd.date_range("2024-01-01T08:00", periods=40, freq="D")
+    readings = pd.to_timedelta(np.arange(18) * 30 + np.tile([0, 5], 9), unit="min")
+    clock = pd.DatetimeIndex(np.add.outer(days.to_numpy(), readings.to_numpy()).ravel())
+
+    assert infer_frequency(clock) == "30min"
 
 
 @pytest.mark.parametrize("frequency", ["97s", "11min", "26h"])
@@ -154,7 +168,7 @@ def test_an_uncommon_step_is_seen_through_gaps_too(frequency):
 def test_labels_beyond_the_last_one_continue_the_grid(frequency):
     clock = pd.date_range("2024-01-01", periods=30, freq=frequency)
 
-    assert (following_timestamps(clock[:20], frequency, 10) == clock[20:]).all()
+    assert (following_timestamps(clock[:20], frequency, 10, (), "UTC") == clock[20:]).all()
 
 
 def test_two_timestamps_tell_no_frequency():

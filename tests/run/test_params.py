@@ -122,6 +122,9 @@ def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
         {"data__timezone": "Mars/Olympus"},
         {"data__timezone": "../etc/passwd"},
         {"data__aggregate": "median"},
+        {"data__closed": True},
+        {"data__closed": "Saturday"},
+        {"data__closed": ["Sat", 7]},
         {"data": None},
         {"windows": 26},
     ],
@@ -143,6 +146,14 @@ def test_what_is_no_mapping_of_sections_is_refused(content):
 def test_one_target_may_stand_without_a_list():
     assert DataParams(path="a.csv", timestamp="t", target="load").target == ("load",)
     assert DataParams(path="a.csv", timestamp="t", target=["load", "oil"]).target == ("load", "oil")
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [(None, None), (False, ()), ("Sat", ("Sat",)), (["Sat-Sun", "17:30-08:00"], ("Sat-Sun", "17:30-08:00"))],
+)
+def test_closed_hours_may_be_left_open_refused_or_listed(closed, expected):
+    assert DataParams(path="a.csv", timestamp="t", target="load", closed=closed).closed == expected
 
 
 def test_params_cannot_be_changed_in_memory():
@@ -186,6 +197,18 @@ def test_setting_values_keeps_comments_and_all_other_lines(file):
         assert new.partition("#")[2] == old.partition("#")[2]
     assert params == load_params(file)
     assert (params.run_id, params.train.epochs, params.windows.lookback) == ("second", 3, 52)
+
+
+def test_closed_hours_can_be_set_and_adopted_as_they_are_written(file):
+    hours = ("Sat-Sun", "17:30-08:00", "Mon-Fri 12:00-13:00")
+    before = load_params(file)
+
+    changed = set_params([f"data.closed=[{', '.join(hours)}]"], file)
+
+    assert changed.data.closed == load_params(file).data.closed == hours
+    for closed in (hours[:1], (), None):
+        recorded = before.model_copy(update={"data": before.data.model_copy(update={"closed": closed})})
+        assert adopt_params(recorded.model_dump(mode="json"), file) == recorded == load_params(file)
 
 
 def test_setting_a_value_to_what_it_is_changes_no_byte(file):
