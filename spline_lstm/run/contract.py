@@ -230,7 +230,7 @@ def open_preprocessed(paths: RunPaths) -> tuple[dict[str, Any], dict[str, Any], 
     meta, split, preprocessor = read_json(paths.meta), read_json(paths.split_contract), read_pickle(paths.preprocessor)
     require_keys(paths.meta, meta, "sha256", "frequency", "shape", "dropped")
     require_keys(paths.split_contract, split, "schema_version", "splits")
-    require_keys(paths.preprocessor, preprocessor, "schema_version", "settings", "channels", "mean", "std")
+    require_keys(paths.preprocessor, preprocessor, "schema_version", "settings", "channels", "mean", "std", "identities")
     _require_schema(paths.split_contract, split, SPLIT_SCHEMA)
     _require_schema(paths.preprocessor, preprocessor, PREPROCESSOR_SCHEMA)
     require_hashes(meta["sha256"], paths.processed, paths.split_contract, paths.preprocessor)

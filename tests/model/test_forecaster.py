@@ -42,7 +42,7 @@ def windows(model, count=3, seed=0):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(count, model.lookback)).astype("float32")
     missing = (rng.random((count, model.lookback)) < 0.2).astype("float32")
-    return values, missing, rng.integers(0, model.settings["rows"], count).astype("int32")
+    return values, missing, rng.integers(0, model.settings["rows"] + 1, count).astype("int32")
 
 
 def test_segments_survive_their_config():
@@ -200,9 +200,24 @@ def test_dropout_keeps_the_mean_and_drops_the_share(rate):
     np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
-def test_windows_of_another_shape_are_refused():
-    with pytest.raises(ShapeError, match="lookback"):
-        build().require_fit(13, 5, 2)
+@pytest.mark.parametrize("shape", [(13, 5, 2), (12, 6, 2), (12, 5, 3)])
+def test_windows_of_another_shape_or_of_more_rows_are_refused(shape):
+    with pytest.raises(ShapeError, match=r"lookback and horizon of \(12, 5\) and 2 rows"):
+        build().require_fit(*shape)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_windows_of_few_rows_or_of_unknown_ones_fit(rows):
+    build().require_fit(12, 5, rows)
+
+
+def test_each_row_and_the_unknown_one_has_a_forecast_of_its_own():
+    model = build(rows=3, linear=False)
+    values, missing, _ = windows(model, 1)
+
+    forecasts = [model(values, missing, np.array([row], "int32")).numpy().tobytes() for row in range(4)]
+
+    assert len(set(forecasts)) == 4
 
 
 def rewritten(path, change):

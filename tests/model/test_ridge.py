@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from sources import ragged_source
 
-from spline_lstm.data.gaps import fill_gaps
-from spline_lstm.data.windows import Splits, WindowSource, index_windows
+from spline_lstm.data.windows import Splits, index_windows
 from spline_lstm.model.ridge import CHUNK, PENALTIES, RidgeForecaster, fit_ridge, typical_sizes
 
 LOOKBACK, HORIZON = 6, 3
@@ -16,11 +16,10 @@ def noisy_rows(time=400, rows=2, seed=0):
     return np.stack([np.sin(clock / (3 + row)) + 0.3 * rng.normal(size=time) for row in range(rows)])
 
 
-def prepared(values, targets=None, lookback=LOOKBACK, horizon=HORIZON):
-    source = WindowSource(
-        fill_gaps(values, season=1), (values if targets is None else targets).astype(np.float32), lookback, horizon
-    )
-    time = values.shape[1]
+def prepared(rows, starts=None, lookback=LOOKBACK, horizon=HORIZON):
+    starts = starts or [0] * len(rows)
+    source = ragged_source(rows, starts, 1, lookback, horizon)
+    time = int(source.layout.ends.max())
     splits = Splits(int(0.6 * time), int(0.8 * time), time)
     return source, *(index_windows(source, splits, name, 3, 0.5) for name in ("train", "validation"))
 
@@ -54,6 +53,19 @@ def test_the_fit_solves_the_normal_equations_of_all_windows():
     np.testing.assert_allclose(ridge.kernel, exact_solution(*level_free(source, train), ridge.penalty), atol=1e-4)
 
 
+def test_rows_of_unequal_length_count_by_their_windows():
+    long, late = noisy_rows()
+    short = noisy_rows(time=120, rows=1, seed=1)[0]
+    source, train, validation = prepared([long, short, late[:250]], starts=[0, 90, 150])
+    # Each row has the train windows that lie within it and before step 240.
+    assert np.bincount(train.rows).tolist() == [240 - 8, 120 - 8, 240 - 150 - 8]
+    assert set(validation.rows) == {0, 2}
+
+    ridge = fit_ridge(source, train, validation)
+
+    np.testing.assert_allclose(ridge.kernel, exact_solution(*level_free(source, train), ridge.penalty), atol=1e-4)
+
+
 def test_more_windows_than_one_chunk_change_nothing_but_time():
     source, train, validation = prepared(noisy_rows(time=CHUNK, rows=2))
     assert len(train) > CHUNK
@@ -65,10 +77,10 @@ def test_more_windows_than_one_chunk_change_nothing_but_time():
 
 def test_missing_targets_have_no_weight():
     values = noisy_rows(time=600)
-    targets = values.copy()
-    targets[np.random.default_rng(1).random(values.shape) < 0.15] = np.nan
-    targets[0, 100:130] = np.nan
-    source, train, validation = prepared(values, targets)
+    values[np.random.default_rng(1).random(values.shape) < 0.15] = np.nan
+    values[0, 100:130] = np.nan
+    source, train, validation = prepared(values)
+    assert np.isnan(source.outputs(train.rows, train.origins)).mean() > 0.15
 
     ridge = fit_ridge(source, train, validation)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import ragged_source
 
-from spline_lstm.data.gaps import fill_gaps
-from spline_lstm.data.windows import Splits, WindowSource, index_windows
+from spline_lstm.data.windows import UNKNOWN, Splits, WindowIndex, index_windows, origins_of
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.training import (
     HUBER_DELTA,
+    NAMELESS,
     PREDICT_BATCH,
     _huber,
     augment,
@@ -21,25 +25,27 @@ from spline_lstm.model.training import (
     optimal_share,
     predict,
     seed_everything,
+    train_batches,
 )
 from spline_lstm.run.params import CELLS, TrainParams
 
 LOOKBACK, HORIZON = 12, 4
 
 
-def wave(steps=300, missing=0.1):
+def waves(starts=(0,), steps=300, missing=0.1):
     rng = np.random.default_rng(0)
-    values = np.sin(np.arange(steps) * 2 * np.pi / 8)[None] + 0.1 * rng.normal(size=(1, steps))
-    values[rng.random(values.shape) < missing] = np.nan
-    return WindowSource(fill_gaps(values, 8), values.astype("float32"), LOOKBACK, HORIZON)
+    rows = [np.sin(np.arange(start, steps) * 2 * np.pi / 8) + 0.1 * rng.normal(size=steps - start) for start in starts]
+    for row in rows:
+        row[rng.random(len(row)) < missing] = np.nan
+    return ragged_source(rows, starts, 8, LOOKBACK, HORIZON)
 
 
-def fitted(cell="gru", seed=3, **changes):
-    source, splits = wave(), Splits(200, 250, 300)
+def fitted(cell="gru", seed=3, starts=(0,), **changes):
+    source, splits = waves(starts), Splits(200, 250, 300)
     train, validation = (index_windows(source, splits, name, 6, 0.9) for name in ("train", "validation"))
     seed_everything(seed)
     model = SplineForecaster(
-        lookback=LOOKBACK, horizon=HORIZON, rows=1, members=[LOOKBACK], segment=4, coefficients=3, degree=2,
+        lookback=LOOKBACK, horizon=HORIZON, rows=len(starts), members=[LOOKBACK], segment=4, coefficients=3, degree=2,
         penalty=0.1, cell=cell, units=8, dropout=0.1, linear=False,
     )  # fmt: skip
     params = TrainParams(**{"epochs": 3, "batch_size": 16, "patience": 3, "augment": True, **changes})
@@ -113,6 +119,66 @@ def test_a_forecast_does_not_depend_on_how_many_windows_there_are():
     few = predict(model, source, rows[:5], origins[:5])
 
     np.testing.assert_array_equal(together[:5], few)
+
+
+def batches_of(source, count, size=8, augmented=False):
+    windows = WindowIndex(*origins_of(source.layout, (0, 300), LOOKBACK, HORIZON), dropped=0)
+    return windows, list(islice(train_batches(source, windows, size, np.random.default_rng(0), augmented), count))
+
+
+def test_a_pass_over_ragged_rows_holds_every_window_once_and_whole():
+    source = waves(starts=(0, 270, 284), missing=0.0)
+    windows, batches = batches_of(source, count=302 // 8)
+    assert len(windows) == 285 + 15 + 1
+
+    found = np.vstack([np.hstack([values, targets]) for values, _, _, targets in batches])
+
+    rows = source.layout.split(source.filled.settled)
+    every = np.vstack([np.lib.stride_tricks.sliding_window_view(row, LOOKBACK + HORIZON) for row in rows])
+    indices = [np.flatnonzero((every == window).all(axis=1)) for window in found]
+    assert all(len(index) == 1 for index in indices)
+    assert len({int(index[0]) for index in indices}) == 296
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_of_several_rows_some_windows_do_not_say_whose_they_are(augmented):
+    source = waves(starts=(0, 100))
+    source = replace(source, identities=np.array([2, 1], np.int32))
+    windows, batches = batches_of(source, count=400, augmented=augmented)
+
+    told = np.concatenate([rows for _, _, rows, _ in batches])
+
+    assert told.dtype == np.int32
+    assert np.mean(told == UNKNOWN) == pytest.approx(NAMELESS, abs=0.02)
+    # Whether a window tells does not depend on whose it is.
+    assert np.mean(told[told != UNKNOWN] == 2) == pytest.approx(np.mean(windows.rows == 0), abs=0.02)
+
+
+def test_windows_that_say_whose_they_are_say_the_truth():
+    source = waves(starts=(0, 100), missing=0.0)
+    _, batches = batches_of(source, count=40)
+
+    first = np.lib.stride_tricks.sliding_window_view(next(source.layout.split(source.filled.settled)), LOOKBACK)
+    for values, _, told, _ in batches:
+        for window, row in zip(values, told, strict=True):
+            assert row in (UNKNOWN, 1 if (first == window).all(axis=1).any() else 2)
+
+
+def test_one_row_is_always_known():
+    _, batches = batches_of(waves(), count=100)
+
+    assert all((rows == 1).all() for _, _, rows, _ in batches)
+
+
+@pytest.mark.parametrize(("starts", "trained"), [((0,), [1]), ((0, 60), [0, 1, 2])])
+def test_the_unknown_row_is_trained_where_there_are_several(starts, trained):
+    model, _, result = fitted(starts=starts, epochs=1)
+    model.set_weights(result.last)
+    seed_everything(3)
+    untrained = SplineForecaster(**model.get_config())
+    before, after = (each.members[0].row.embeddings.numpy() for each in (untrained, model))
+
+    assert np.flatnonzero((before != after).any(axis=1)).tolist() == trained
 
 
 def test_augmented_windows_are_sums_of_mirrored_windows():

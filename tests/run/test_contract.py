@@ -126,7 +126,7 @@ def paths(tmp_path):
     paths = RunPaths(tmp_path, "first")
     write_npz(paths.processed, {"values": np.arange(3)})
     write_json(paths.split_contract, {"run_id": "first", "schema_version": SPLIT_SCHEMA, "splits": {}})
-    fitted = {"settings": {}, "channels": ["load"], "mean": [0.0], "std": [1.0]}
+    fitted = {"settings": {}, "channels": ["load"], "mean": [0.0], "std": [1.0], "identities": [1]}
     write_pickle(paths.preprocessor, {"run_id": "first", "schema_version": PREPROCESSOR_SCHEMA, **fitted})
     for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history):
         write_bytes(file, file.name.encode())
@@ -137,7 +137,8 @@ def paths(tmp_path):
 def seal(paths):
     """Record hashes of the files as they are."""
     hashes = {file.name: sha256(file) for file in (paths.processed, paths.split_contract, paths.preprocessor)}
-    write_json(paths.meta, {"run_id": "first", "frequency": "h", "shape": [1, 3, 1], "sha256": hashes})
+    meta = {"run_id": "first", "frequency": "h", "shape": {"rows": 1, "time": 3, "steps": 3}, "dropped": {}}
+    write_json(paths.meta, {**meta, "sha256": hashes})
     hashes = {file.name: sha256(file) for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history)}
     write_json(paths.training, {"run_id": "first", "model": {}, "sha256": hashes})
 
@@ -199,9 +200,9 @@ def test_a_missing_file_is_reported_as_not_found(paths, name):
 @pytest.mark.parametrize(
     ("name", "key"),
     [(name, "run_id") for name in NAMED]
-    + [("meta", key) for key in ("sha256", "frequency", "shape")]
+    + [("meta", key) for key in ("sha256", "frequency", "shape", "dropped")]
     + [("split_contract", key) for key in ("schema_version", "splits")]
-    + [("preprocessor", key) for key in ("schema_version", "settings", "channels", "mean", "std")],
+    + [("preprocessor", key) for key in ("schema_version", "settings", "channels", "mean", "std", "identities")],
 )
 def test_a_missing_key_is_named(paths, name, key):
     edit(getattr(paths, name), **{key: None})

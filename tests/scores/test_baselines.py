@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import ragged_source, source_of
 
-from spline_lstm.data.gaps import fill_gaps
-from spline_lstm.data.windows import WindowIndex, WindowSource
+from spline_lstm.data.windows import WindowIndex, origins_of
 from spline_lstm.model.ridge import RidgeForecaster
 from spline_lstm.scores.baselines import CHUNK, baseline_forecasts, moving_average, naive, seasonal_naive
 
@@ -22,24 +22,28 @@ def test_the_rules_forecast_what_their_names_say(steps, horizon, seed):
             assert seasonal_naive(history, horizon)[window, ahead] == history[window, ahead % steps]
 
 
+STARTS = [0, 7]  # of two rows; the second ends with the calendar
+
+
 def source_and_windows(time, lookback, horizon):
-    values = np.random.default_rng(0).normal(size=(2, time)).cumsum(axis=1)
-    source = WindowSource(fill_gaps(values, 1), values.astype(np.float32), lookback, horizon)
-    origins = np.repeat(np.arange(lookback - 1, time - horizon), 2)
-    return source, WindowIndex(np.tile([0, 1], len(origins) // 2), origins, dropped=0)
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=time - start).cumsum().astype(np.float32) for start in STARTS]
+    source = ragged_source(rows, STARTS, 1, lookback, horizon)
+    return rows, source, WindowIndex(*origins_of(source.layout, (0, time), lookback, horizon), dropped=0)
 
 
 @pytest.mark.parametrize(("season", "averaged", "repeated"), [(1, 8, 1), (3, 3, 3), (8, 8, 8), (50, 8, 8)])
 def test_baselines_see_one_season_or_as_much_of_it_as_the_lookback_holds(season, averaged, repeated):
-    source, windows = source_and_windows(time=60, lookback=8, horizon=5)
+    rows, source, windows = source_and_windows(time=60, lookback=8, horizon=5)
     ridge = RidgeForecaster(np.eye(8, 5), penalty=0.1)
 
     forecasts = baseline_forecasts(source, windows, season, ridge)
 
     assert set(forecasts) == {"naive", "moving_average", "seasonal_naive", "ridge"}
-    values = source.targets
+    assert set(windows.rows) == {0, 1}
     for window, (row, origin) in enumerate(zip(windows.rows, windows.origins, strict=True)):
-        known = values[row, origin - 7 : origin + 1]
+        last = origin - STARTS[row]
+        known = rows[row][last - 7 : last + 1]
         np.testing.assert_array_equal(forecasts["naive"][window], np.full(5, known[-1]))
         np.testing.assert_allclose(forecasts["moving_average"][window], np.full(5, known[-averaged:].mean()), rtol=1e-5)
         np.testing.assert_array_equal(
@@ -49,9 +53,8 @@ def test_baselines_see_one_season_or_as_much_of_it_as_the_lookback_holds(season,
 
 
 def test_a_season_repeats_at_its_own_phase():
-    source, windows = source_and_windows(time=60, lookback=12, horizon=6)
-    wave = np.tile(np.arange(4, dtype=float), (2, 15))
-    source = WindowSource(fill_gaps(wave, 1), wave.astype(np.float32), 12, 6)
+    source = source_of(np.tile(np.arange(4, dtype=float), (2, 15)), 1, lookback=12, horizon=6)
+    windows = WindowIndex(*origins_of(source.layout, (0, 60), 12, 6), dropped=0)
 
     forecasts = baseline_forecasts(source, windows, 4, RidgeForecaster(np.zeros((12, 6)), 0.1))
 
@@ -59,10 +62,11 @@ def test_a_season_repeats_at_its_own_phase():
 
 
 def test_every_window_beyond_the_first_chunk_is_forecast_too():
-    source, windows = source_and_windows(time=CHUNK // 2 + 50, lookback=2, horizon=1)
+    rows, source, windows = source_and_windows(time=CHUNK // 2 + 50, lookback=2, horizon=1)
     assert len(windows) > CHUNK
 
     forecasts = baseline_forecasts(source, windows, 1, RidgeForecaster(np.zeros((2, 1)), 0.1))
 
+    last = np.concatenate([row[1:-1] for row in rows])
     for name in ("naive", "ridge"):
-        np.testing.assert_array_equal(forecasts[name][:, 0], source.targets[windows.rows, windows.origins])
+        np.testing.assert_array_equal(forecasts[name][:, 0], last)

@@ -7,9 +7,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spline_lstm.scores.evaluation import Forecasts
-from spline_lstm.scores.predictions import CHUNK, predictions_parquet, separate_windows
+from spline_lstm.scores.predictions import (
+    CHUNK,
+    SHOWN_SERIES,
+    SHOWN_WINDOWS,
+    predictions_parquet,
+    predictions_table,
+    separate_windows,
+    shown_series,
+)
 
 NAMES = ("load", "oil")
 COLUMNS = ["series_id", "origin", "timestamp", "step", "y_true", "y_pred", "y_lower", "y_upper"]
@@ -87,13 +97,51 @@ def test_equal_forecasts_give_equal_bytes():
     )
 
 
-def test_separate_windows_of_a_series_share_no_target():
-    origins = np.array([3, 4, 5, 6, 8, 9, 12])
+def test_a_table_of_some_series_has_their_windows_only():
+    origins = np.arange(4)
     forecasts, clock = forecasts_of(origins, horizon=3), clock_for(origins, 3)
 
-    table = separate_windows(forecasts, NAMES, clock)
+    table = predictions_table(forecasts, NAMES, clock, ["oil"])
 
+    assert_rows(table, slow_rows(forecasts, np.flatnonzero(forecasts.rows == 1), clock))
+
+
+@given(seed=st.integers(0, 999), horizon=st.integers(1, 4), counts=st.tuples(st.integers(1, 200), st.integers(1, 30)))
+@settings(max_examples=30)
+def test_separate_windows_are_the_newest_of_each_series_that_share_no_target(seed, horizon, counts):
+    rng = np.random.default_rng(seed)
+    origins = [np.sort(rng.choice(200, count, replace=False)) for count in counts]
+    shape = (sum(counts), horizon)
+    forecasts = Forecasts(
+        np.repeat([0, 1], counts), np.concatenate(origins), *rng.normal(size=(2, *shape)), np.ones((2, horizon))
+    )
+    clock = clock_for([200], horizon)
+
+    table = separate_windows(predictions_table(forecasts, NAMES, clock, NAMES))
+
+    kept = []
+    for row, own in enumerate(origins):
+        chosen = []
+        for origin in own[::-1]:
+            if len(chosen) < SHOWN_WINDOWS and (not chosen or origin + horizon <= chosen[-1]):
+                chosen.append(origin)
+        kept += [np.flatnonzero((forecasts.rows == row) & (forecasts.origins == origin))[0] for origin in chosen[::-1]]
     assert not table.duplicated(["series_id", "timestamp"]).any()
-    kept = [window for row in (0, 1) for window in range(14) if forecasts.rows[window] == row]
-    kept = [window for window in kept if forecasts.origins[window] in (3, 6, 9, 12)]
     assert_rows(table, slow_rows(forecasts, kept, clock))
+
+
+@given(skills=st.lists(st.none() | st.floats(-5, 1), min_size=1, max_size=3 * SHOWN_SERIES))
+@settings(max_examples=60)
+def test_of_many_series_the_best_and_the_worst_are_shown(skills):
+    scores = {f"s{number}": {"skill": skill} for number, skill in enumerate(skills)}
+
+    shown = shown_series(scores)
+
+    assert shown == [name for name in scores if name in shown]
+    if len(skills) <= SHOWN_SERIES:
+        assert shown == list(scores)
+        return
+    known = sorted(skill for skill in skills if skill is not None)
+    found = sorted(scores[name]["skill"] for name in shown)
+    half = SHOWN_SERIES // 2
+    assert found == (known if len(known) <= SHOWN_SERIES else known[:half] + known[-half:])
