@@ -115,9 +115,9 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
     pd.testing.assert_index_equal(panel.timestamps[:known_steps], other.timestamps[:known_steps])
     rows, origins = origins_of(again.layout, (0, known_steps), lookback, horizon=0)
     number = {name: row for row, name in enumerate(prepared.names)}
-    known = np.array([again.names[row] in number for row in rows], bool)
-    rows, origins = rows[known], origins[known]
-    same = np.array([number[again.names[row]] for row in rows], int)
+    same = np.array([number.get(again.names[row], -1) for row in rows], int)
+    in_both = (same >= 0) & (origins < prepared.layout.ends[same])
+    rows, origins, same = rows[in_both], origins[in_both], same[in_both]
     np.testing.assert_array_equal(prepared.source.identities[same], again.source.identities[rows])
     for cut in ("inputs", "missing"):
         before, after = getattr(prepared.source, cut)(same, origins), getattr(again.source, cut)(rows, origins)
