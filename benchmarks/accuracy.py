@@ -99,7 +99,7 @@ def main() -> int:
                 f"`{options.data.name}`, {', '.join(map(str, options.split))} rows to train, validate and test; every "
                 "test window of all channels; MSE / MAE of z-scores; seeds "
                 f"{', '.join(map(str, options.seeds))}, mean ± standard deviation. One configuration, the defaults: "
-                f"lookback {settings['lookback']} and season {settings['season']} are derived from train rows. Rows "
+                f"lookback {settings['lookback']} and seasons {settings['seasons']} are derived from train rows. Rows "
                 "without ± have no seed, those below the plain LSTM are published.",
                 table(["MSE / MAE", *map(str, options.horizons), "mean"], rows),
                 "What validation chose (share of the recurrence, epoch), its MSE of each part and of the mixture, and "

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from benchmarks import long_horizon
 from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
 from benchmarks.runs import Run, read_scores, run_all
 from spline_lstm.data.gaps import FilledSeries, fill_gaps
+from spline_lstm.data.layout import Layout
 
 HORIZON = 96
 SHARES = (0.1, 0.25, 0.5)
@@ -100,22 +102,29 @@ def remove_inputs(share: float, name: str) -> None:
     from spline_lstm.data import preprocessing
 
     fill = RIVALS.get(name, fill_gaps)
-    preprocessing.fill_gaps = lambda values, season: fill(
-        np.where(removed(values.shape, share), np.nan, values), season
-    )
+
+    def without_inputs(
+        values: np.ndarray, layout: Layout, seasons: Sequence[float] = (), decay: float | None = None
+    ) -> FilledSeries:
+        gone = removed((len(layout), int(layout.lengths[0])), share).ravel()
+        return fill(np.where(gone, np.nan, values), layout, seasons, decay)
+
+    preprocessing.fill_gaps = without_inputs
 
 
-def _with(between: Callable[..., Interpolant], values: np.ndarray, season: int) -> FilledSeries:
+def _with(between: Callable[..., Interpolant], values: np.ndarray, layout: Layout, *resolved: Any) -> FilledSeries:
     """Fill closed gaps by `between(steps, values)`, a function of all steps; open ones hold the last value."""
-    ours = fill_gaps(values, season)
-    clock = np.arange(values.shape[1])
-    settled, held = np.zeros_like(ours.settled), np.zeros_like(ours.held)
-    for row, known in enumerate(values):
-        seen = np.flatnonzero(~np.isnan(known))
-        held[row] = pd.Series(known).ffill().fillna(0.0)
+    ours = fill_gaps(values, layout, *resolved)
+    settled, held = [], []
+    for known in layout.split(values):
+        clock, seen = np.arange(len(known)), np.flatnonzero(~np.isnan(known))
+        last = pd.Series(known).ffill().fillna(0.0).to_numpy()
         inside = (clock >= seen[0]) & (clock <= seen[-1])
-        settled[row] = np.where(inside, between(seen, known[seen])(clock), held[row])
-    return dataclasses.replace(ours, settled=settled, held=held)
+        settled.append(np.where(inside, between(seen, known[seen])(clock), last))
+        held.append(last[np.isnan(known)])
+    return dataclasses.replace(
+        ours, settled=np.concatenate(settled).astype(np.float32), held=np.concatenate(held).astype(np.float32)
+    )
 
 
 def _steps(steps: np.ndarray, values: np.ndarray) -> Interpolant:

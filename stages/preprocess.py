@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spline_lstm.data.prepared import Prepared, arrays, preprocessor_content
+from spline_lstm.data.prepared import Prepared, Settings, arrays, preprocessor_content
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
@@ -28,6 +28,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
     _log_findings(panel.findings, prepared.settings.longest_gap, windows)
+    _log_seasons(prepared.settings)
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -104,6 +105,19 @@ def _log_findings(findings: Mapping[str, Any], limit: int, windows: Mapping[str,
         )
     for split, counts in windows.items():
         log.info("%s: %d windows, %d dropped for gaps", split, counts["used"], counts["dropped"])
+
+
+def _log_seasons(settings: Settings) -> None:
+    found = " and ".join(f"{season:.6g} steps" for season in settings.seasons)
+    log.info("seasons: %s; lookback: %d steps", found or "none", settings.lookback)
+    for season in settings.seasons:
+        if season not in settings.used_seasons:
+            log.warning(
+                "the season of %.6g steps is longer than the lookback of %d: neither filling nor the model uses it; "
+                "give a longer windows.lookback, or a coarser data.frequency",
+                season,
+                settings.lookback,
+            )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,13 +16,24 @@ def layout_of(rows: Sequence[np.ndarray], starts: Sequence[int]) -> Layout:
 
 
 def ragged_source(
-    rows: Sequence[np.ndarray], starts: Sequence[int], season: int = 1, lookback: int = 1, horizon: int = 1
+    rows: Sequence[np.ndarray],
+    starts: Sequence[int],
+    seasons: Sequence[float] = (),
+    lookback: int = 1,
+    horizon: int = 1,
+    decay: float | None = None,
 ) -> WindowSource:
     """Rows of `(steps,)` each, NaN where nothing was observed, known to the model by their numbers from 1."""
-    filled = fill_gaps(np.concatenate(rows).astype(float), layout_of(rows, starts), season)
+    filled = fill_gaps(np.concatenate(rows).astype(float), layout_of(rows, starts), seasons, decay)
     return WindowSource(filled, lookback, horizon, np.arange(1, len(rows) + 1, dtype=np.int32))
 
 
-def source_of(values: np.ndarray, season: int = 1, lookback: int = 1, horizon: int = 1) -> WindowSource:
+def source_of(
+    values: np.ndarray,
+    seasons: Sequence[float] = (),
+    lookback: int = 1,
+    horizon: int = 1,
+    decay: float | None = None,
+) -> WindowSource:
     """Rows that all span the whole calendar: `(rows, time)`."""
-    return ragged_source(list(values), [0] * len(values), season, lookback, horizon)
+    return ragged_source(list(values), [0] * len(values), seasons, lookback, horizon, decay)

@@ -17,6 +17,7 @@ from benchmarks.page import spread, write_section
 from benchmarks.runs import Run, run_all
 from benchmarks.unseen import STEPS, series
 from spline_lstm.data.gaps import runs
+from spline_lstm.data.layout import Layout
 
 
 def complete(steps=2000):
@@ -46,15 +47,20 @@ def test_a_rival_knows_nothing_after_the_origin(name):
     changed = values.copy()
     changed[:, origin + 1 :] = 99.0
 
-    before, after = RIVALS[name](values, 24), RIVALS[name](changed, 24)
+    layout = Layout.rectangular(*values.shape)
+    before, after = (RIVALS[name](table.ravel(), layout, (24.0,), 9.6) for table in (values, changed))
 
-    np.testing.assert_array_equal(before.held[:, : origin + 1], after.held[:, : origin + 1])
-    for row, last in enumerate(before.last_observed[:, origin]):
+    for row, known in enumerate(values):
+        held, held_after = (filled.held[filled.missing // len(known) == row] for filled in (before, after))
+        missing = np.isnan(known[: origin + 1]).sum()
+        np.testing.assert_array_equal(held[:missing], held_after[:missing])
+        settled, settled_after = (filled.settled.reshape(values.shape)[row] for filled in (before, after))
+        last = np.flatnonzero(~np.isnan(known[: origin + 1]))[-1]
         # PCHIP looks one observation further for its slopes: what it gains by that, its row in the table keeps.
-        settled = slice(0, last + 1 if name != "PCHIP" else last - 5)
-        np.testing.assert_allclose(before.settled[row, settled], after.settled[row, settled], atol=1e-6)
-        seen = ~np.isnan(values[row])
-        np.testing.assert_allclose(before.settled[row, seen], values[row, seen], atol=1e-6)
+        closed = slice(0, last + 1 if name != "PCHIP" else last - 5)
+        np.testing.assert_allclose(settled[closed], settled_after[closed], atol=1e-6)
+        seen = ~np.isnan(known)
+        np.testing.assert_allclose(settled[seen], known[seen], atol=1e-6)
 
 
 def test_the_unseen_series_never_changes_and_has_gaps():

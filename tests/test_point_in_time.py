@@ -82,9 +82,14 @@ def read(table, folder, params, **grid):
     return read_panel(path, params.data, **grid)
 
 
-@given(data=st.data(), lookback=st.integers(1, 30), horizon=st.integers(1, 10), season=st.sampled_from([1, 6, 12]))
-@settings(max_examples=150)
-def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, lookback, horizon, season):
+@given(
+    data=st.data(),
+    lookback=st.integers(1, 30),
+    horizon=st.integers(1, 10),
+    seasons=st.sampled_from([None, [], [6], [12, 24], [6.5, 12, 20]]),
+)
+@settings(max_examples=60)
+def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, lookback, horizon, seasons):
     folder = tmp_path_factory.mktemp("tables")
     table = data.draw(tables())
     columns = {"path": "table.csv", "timestamp": "when", "target": "load", "series_id": "site"}
@@ -93,7 +98,7 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
             **SHIPPED,
             "data": {**columns, "frequency": "h", "on_bad_series": "drop"},
             "windows": {"horizon": horizon, "lookback": lookback},
-            "gaps": {"season": season, "max_missing": 0.95, "longest": 40},
+            "gaps": {"seasons": seasons, "max_missing": 0.95, "longest": 40},
         }
     )
     panel = read(table, folder, params)

@@ -231,3 +231,15 @@ def test_an_interrupted_stage_says_so_without_a_traceback(project):
     done = project.run("python", "-c", code)
 
     assert_clear_failure(done, 130, "interrupted")
+
+
+def test_a_season_that_no_window_holds_is_kept_and_said_to_be_of_no_use(project):
+    point_at(project, series().to_csv(index=False), windows__lookback=30, gaps__seasons=[168, 24])
+
+    done = project.stage("preprocess")
+
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if "168" in line and "longer than the lookback of 30" in line]
+    assert not [line for line in done.stderr.splitlines() if "season of 24" in line]
+    found = json.loads(project.paths("co2-weekly").meta.read_text(encoding="utf-8"))["settings"]
+    assert (found["seasons"], found["season"]) == ([24, 168], 24)

@@ -3,12 +3,12 @@
 A missing step `i` stands between the last observation before it, at `a`, and the next, at `b`.
 All that an origin `t` can know of it takes one of two values:
 
-- **held**, for `t < b`: level + season + what the last observation stood out, decaying;
-- **settled**, for `t >= b`: level + season + what both ends stood out, decaying inwards, as the
+- **held**, for `t < b`: level + seasons + what the last observation stood out, decaying;
+- **settled**, for `t >= b`: level + seasons + what both ends stood out, decaying inwards, as the
   conditional mean of an Ornstein-Uhlenbeck process between known ends does: an exponential spline
   (f'' = f / constant²), which is a straight line over short gaps and the level amid long ones.
 
-Level and season are causal averages, so the held value depends on steps up to `a` and the
+Level and seasons are causal averages, so the held value depends on steps up to `a` and the
 settled one on steps up to `b`. Two arrays of the length of the series thus hold the filled
 value for every origin; a window takes held values behind its last observation and settled
 ones elsewhere.
@@ -16,6 +16,7 @@ ones elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,11 +24,12 @@ import numpy as np
 from scipy.signal import lfilter
 
 from spline_lstm.data.layout import Layout
+from spline_lstm.data.phases import phases
 
-LEVEL_SEASONS = 2  # time constant of the level
-DECAY = 0.4  # time constant of what an observation stands out from the level, in seasons
+LEVEL_SEASONS = 2  # time constant of the level, in seasons of the longest kind
+DECAYS = np.geomspace(0.5, 5000, 60)  # steps; those that are tried
 NO_DECAY = 1e9  # steps
-CYCLES_REMEMBERED = 10  # time constant of seasonal effects, in seasons
+CYCLES_REMEMBERED = 10  # time constant of seasonal effects, in seasons of their own kind
 PRIOR_WEIGHT = 0.5  # observations of zero that a seasonal effect starts from
 FORGOTTEN = 1e-250  # total weight under which an average knows nothing
 
@@ -73,20 +75,23 @@ class FilledSeries:
         return np.repeat(lengths, lengths)
 
 
-def fill_gaps(values: np.ndarray, layout: Layout, season: int) -> FilledSeries:
+def fill_gaps(
+    values: np.ndarray, layout: Layout, seasons: Sequence[float] = (), decay: float | None = None
+) -> FilledSeries:
     """Fill standardized values.
 
     Args:
         values: `(steps,)`, flat, NaN where nothing was observed.
         layout: Where the rows stand in it.
-        season: Steps in one season; 1 for none, when an open gap holds the last value.
+        seasons: Steps in a season of each kind, ascending; without any the level is the last value.
+        decay: Time constant, in steps, of what an observation stands out; None: it stays.
     """
     settled, observed = values.astype(np.float32), ~np.isnan(values)
     held, since = [], []
     for row, known, filled in zip(layout.split(values), layout.split(observed), layout.split(settled), strict=True):
         missing = np.flatnonzero(~known)
         if missing.size:
-            filled[missing], open_, steps = _fill_row(row, known, missing, season)
+            filled[missing], open_, steps = _fill_row(row, known, missing, seasons, decay or NO_DECAY)
             held.append(open_)
             since.append(steps)
     return FilledSeries(
@@ -98,26 +103,54 @@ def fill_gaps(values: np.ndarray, layout: Layout, season: int) -> FilledSeries:
     )
 
 
+def fit_decay(rows: Iterable[np.ndarray], seasons: Sequence[float], longest: int) -> float:
+    """The time constant, in steps, that fills open gaps of 1, 2, 4, ... `longest` steps with the least squared error.
+
+    Args:
+        rows: `(time,)` each, NaN where nothing was observed. Each counts by its number of observations.
+        seasons: Steps in a season of each kind, one at least, ascending.
+        longest: Steps.
+    """
+    lags = 2 ** np.arange(int(longest).bit_length())
+    squares, products, pairs = np.zeros((3, len(lags)))
+    for row in rows:
+        observed = ~np.isnan(row)
+        if not observed.any() or not (spread := np.nanstd(row)):
+            continue
+        values = (row - np.nanmean(row)) / spread
+        level, profile = _level_and_profile(np.where(observed, values, 0.0), observed, seasons)
+        for place, lag in enumerate(lags[lags < len(row)]):
+            last = values[:-lag] - profile[:-lag] - level[:-lag]
+            hidden = values[lag:] - profile[lag:] - level[:-lag]
+            both = observed[:-lag] & observed[lag:]
+            squares[place] += last[both] @ last[both]
+            products[place] += last[both] @ hidden[both]
+            pairs[place] += both.sum()
+    kept = np.exp(-lags / DECAYS[:, None])
+    # Of the mean of (hidden - kept * last)² only these terms depend on the decay.
+    errors = ((kept**2 * squares - 2 * kept * products) / np.maximum(pairs, 1)).sum(axis=1)
+    return round(float(DECAYS[errors.argmin()]), 2)
+
+
 def _fill_row(
-    values: np.ndarray, observed: np.ndarray, missing: np.ndarray, season: int
+    values: np.ndarray, observed: np.ndarray, missing: np.ndarray, seasons: Sequence[float], decay: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each missing step of a row: its settled value, its held value, steps since the last observation."""
     time = len(values)
     steps = np.arange(time)
     before = np.maximum.accumulate(np.where(observed, steps, -1))[missing]
     after = np.minimum.accumulate(np.where(observed, steps, time)[::-1])[::-1][missing]
-    level, profile = _level_and_profile(np.where(observed, values, 0.0), observed, season)
-    constant = season * DECAY if season > 1 else NO_DECAY
+    level, profile = _level_and_profile(np.where(observed, values, 0.0), observed, seasons)
     begun, closed = before >= 0, after < time
     effect = profile[missing]
 
     def end(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Level at the observed end of a gap, and what is left of its observation without the season."""
+        """Level at the observed end of a gap, and what is left of its observation without the seasons."""
         steps = np.clip(steps, 0, time - 1)
         return level[steps], values[steps] - profile[steps]
 
     (level_before, left), (level_after, right) = end(before), end(after)
-    since, until = (missing - before) / constant, (after - missing) / constant
+    since, until = (missing - before) / decay, (after - missing) / decay
     open_ = np.where(begun, effect + level_before + (left - level_before) * np.exp(-since), 0.0)
     bridge = (left - level_after) * _bridge(since, until) + (right - level_after) * _bridge(until, since)
     shut = effect + np.where(begun, level_after + bridge, right)
@@ -135,25 +168,30 @@ def runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return edges[::2], edges[1::2]
 
 
-def _level_and_profile(values: np.ndarray, observed: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
-    """Causal level of a row, valid at observed steps, and its seasonal effect, `(time,)` each.
+def _level_and_profile(
+    values: np.ndarray, observed: np.ndarray, seasons: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Causal level of a row, valid at observed steps, and the sum of its seasonal effects, `(time,)` each.
 
-    The level at a step averages observations up to that step; the seasonal effect averages what
-    stood out from the level at the same phase of earlier seasons. Both forget exponentially.
+    The level at a step averages observations up to that step. The effect of the shortest season averages what
+    stood out from the level at the same phase of earlier seasons, that of each longer one what is left then.
+    All forget exponentially.
     """
-    time = len(values)
     weights = observed.astype(float)
-    keep = np.exp(-1 / (LEVEL_SEASONS * season)) if season > 1 else 0.0
+    keep = np.exp(-1 / (LEVEL_SEASONS * seasons[-1])) if seasons else 0.0
     total = lfilter([1.0], [1.0, -keep], weights)
     level = lfilter([1.0], [1.0, -keep], values) / np.maximum(total, FORGOTTEN)
-    if season == 1:
-        return level, np.zeros_like(level)
+    profile = np.zeros_like(level)
+    for season in seasons:
+        profile += _effect((values - level - profile) * weights, weights, season)
+    return level, profile
 
-    cycles = -(-time // season)
-    padding = (0, cycles * season - time)
-    stands_out = np.pad((values - level) * weights, padding).reshape(cycles, season)
-    counts = np.pad(weights, padding).reshape(cycles, season)
+
+def _effect(stands_out: np.ndarray, weights: np.ndarray, season: float) -> np.ndarray:
+    """Causal mean of earlier seasons at the same phase, shrunk towards zero: `(time,)`."""
+    cycle, phase = phases(len(weights), season)
+    table = np.zeros((2, cycle[-1] + 1, phase.max() + 1))
+    table[:, cycle, phase] = stands_out, weights
     keep = np.exp(-1 / CYCLES_REMEMBERED)
-    total = lfilter([0.0, 1.0], [1.0, -keep], counts, axis=0)
-    profile = lfilter([0.0, 1.0], [1.0, -keep], stands_out, axis=0) / (total + PRIOR_WEIGHT)
-    return level, profile.ravel()[:time]
+    total, count = lfilter([0.0, 1.0], [1.0, -keep], table, axis=1)
+    return (total / (count + PRIOR_WEIGHT))[cycle, phase]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +26,9 @@ class Settings:
     Attributes:
         frequency: Step of the grid, as a pandas offset.
         anchor: First label of the grid.
-        season: Length of one season; 1 for none.
+        seasons: Length of a season of each kind, ascending, not necessarily whole; none where nothing repeats.
+        season: The one that seasonal naive repeats and MASE compares with, in whole steps; 1 for none.
+        decay: Time constant of what an observation stands out, as gaps are filled; None where there is no season.
         lookback: Length of a window.
         horizon: Length of a forecast.
         longest_gap: A window that touches a longer gap is not used.
@@ -37,13 +39,25 @@ class Settings:
 
     frequency: str
     anchor: str
+    seasons: tuple[float, ...]
     season: int
+    decay: float | None
     lookback: int
     horizon: int
     longest_gap: int
     max_missing: float
     closed: tuple[str, ...]
     timezone: str
+
+    @property
+    def used_seasons(self) -> tuple[float, ...]:
+        """Those that a lookback holds once at least. Longer ones are known, but nothing can use them."""
+        return held_once(self.seasons, self.lookback)
+
+
+def held_once(seasons: Sequence[float], lookback: int) -> tuple[float, ...]:
+    """The seasons that a lookback holds once at least."""
+    return tuple(season for season in seasons if round(season) <= lookback)
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,7 @@ def preprocessor_content(prepared: Prepared, data: DataParams) -> dict[str, Any]
         "mean": prepared.scaler.mean.tolist(),
         "std": prepared.scaler.std.tolist(),
         "identities": prepared.source.identities.tolist(),
-        "settings": asdict(prepared.settings),
+        "settings": {**asdict(prepared.settings), "seasons": list(prepared.settings.seasons)},
         "data": data.model_dump(mode="json"),
     }
 
@@ -172,7 +186,7 @@ def fitted(preprocessor: Mapping[str, Any]) -> Fitted:
     """What preprocessor.pkl holds of the series."""
     return Fitted(
         tuple(preprocessor["channels"]),
-        Settings(**preprocessor["settings"]),
+        Settings(**{**preprocessor["settings"], "seasons": tuple(preprocessor["settings"]["seasons"])}),
         StandardScaler(np.asarray(preprocessor["mean"], float), np.asarray(preprocessor["std"], float)),
         np.asarray(preprocessor["identities"], np.int32),
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from spline_lstm.data.faults import usable_rows
-from spline_lstm.data.gaps import fill_gaps
+from spline_lstm.data.gaps import fill_gaps, fit_decay
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings
+from spline_lstm.data.phases import ROUNDING
+from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings, held_once
+from spline_lstm.data.repetition import best_repeated
 from spline_lstm.data.scaling import StandardScaler
-from spline_lstm.data.seasonality import infer_season
+from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
 from spline_lstm.data.windows import SPLITS, UNKNOWN, WindowSource, split_series
 from spline_lstm.run.errors import InsufficientDataError
@@ -92,31 +96,41 @@ def _known_until(layout: Layout, train: int, lookback: int) -> np.ndarray:
 def _resolve(params: Params, panel: Panel, train: int) -> Settings:
     rows = [row for row in panel.layout.before(panel.values, train) if len(row)]
     typical = int(np.median([len(row) for row in rows])) if rows else train
-    season = params.gaps.season or infer_season(rows)
-    lookback = params.windows.lookback or _derived_lookback(typical, params.windows.horizon, season)
+    given, horizon = params.gaps.seasons, params.windows.horizon
+    seasons = infer_seasons(rows, panel.timestamps[:train]) if given is None else given
+    lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons)
+    used, voters = held_once(seasons, lookback), longest_rows(rows)
+    longest_gap = params.gaps.longest or max(1, lookback // 4)
     return Settings(
         frequency=panel.frequency,
         anchor=str(panel.timestamps[0]),
-        season=season,
+        seasons=seasons,
+        season=best_repeated(voters, used),
+        decay=fit_decay(voters, used, longest_gap) if used else None,
         lookback=lookback,
-        horizon=params.windows.horizon,
-        longest_gap=params.gaps.longest or max(1, lookback // 4),
+        horizon=horizon,
+        longest_gap=longest_gap,
         max_missing=params.gaps.max_missing,
         closed=panel.closed,
         timezone=params.data.timezone,
     )
 
 
-def _derived_lookback(train: int, horizon: int, season: int) -> int:
-    """As many whole seasons as a tenth of the train rows hold, two at least, if the rows allow."""
-    wanted = min(LONGEST_LOOKBACK, max(train // TRAIN_SHARE_OF_LOOKBACK, 2 * season, 2))
-    if season <= wanted:
-        wanted -= wanted % season
-    return max(1, min(wanted, (train - horizon) // 2))
+def _derived_lookback(train: int, horizon: int, seasons: Sequence[float]) -> int:
+    """A tenth of the train rows in whole seasons of the shortest kind, or more to hold longer ones twice, or once."""
+    most = max(1, min(LONGEST_LOOKBACK, (train - horizon) // 2))
+    wanted = min(most, max(train // TRAIN_SHARE_OF_LOOKBACK, 2))
+    fitting = [season for season in seasons if round(season) <= most]
+    if not fitting:
+        return most if seasons else wanted
+    shortest = fitting[0]
+    needed = max(2 * season if 2 * season <= most else season for season in fitting)
+    whole = max((wanted + 0.5) // shortest, math.ceil(needed / shortest - ROUNDING))
+    return min(round(whole * shortest), most)
 
 
 def _source(
     values: np.ndarray, layout: Layout, scaler: StandardScaler, settings: Settings, identities: np.ndarray
 ) -> WindowSource:
-    filled = fill_gaps(scaler.transform(values, layout), layout, settings.season)
+    filled = fill_gaps(scaler.transform(values, layout), layout, settings.used_seasons, settings.decay)
     return WindowSource(filled, settings.lookback, settings.horizon, identities)

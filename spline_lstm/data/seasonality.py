@@ -1,16 +1,171 @@
-"""The length of one season, inferred from train data."""
+"""The lengths of seasons, inferred from train data: the calendar's own first, else one of the series' own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import find_peaks
+from scipy.stats import f as f_distribution
 
-LEAST_CORRELATION = 0.2
+from spline_lstm.data.phases import group_means, phases
+
 VOTERS = 100  # rows that decide; more of them would not change the mean
+
+# A season of the calendar
+LEAST_CYCLES = 3
+BINS = 24  # of a cycle, at most: enough for its shape, few enough for a year of hours
+ORDER = 3  # of the autoregression that takes out what neighbouring bins share
+SIGNIFICANCE = 0.001
+
+# A season of the series' own
+LEAST_OWN_CYCLES = 6
+LEAST_CORRELATION = 0.3
+LEAST_DEVIATIONS = 4  # of the correlation of as many independent values
 AS_GOOD = 0.9  # a shorter season is preferred when it correlates nearly as well
+
+
+def infer_seasons(train: Iterable[np.ndarray], timestamps: pd.DatetimeIndex) -> tuple[float, ...]:
+    """The calendar's seasons that repeat, each judged when the shorter ones are taken out, or the series' own.
+
+    Args:
+        train: Rows of `(steps,)`, NaN where nothing was observed. The longest `VOTERS` of them decide.
+        timestamps: Labels of the grid.
+
+    Returns:
+        Steps in a season of each kind, ascending; none where nothing repeats.
+    """
+    rows = [_detrended(row) for row in longest_rows(train)]
+    seasons = []
+    for season in calendar_seasons(timestamps):
+        if _repeats(rows, season):
+            seasons.append(season)
+            rows = [_without(row, season) for row in rows]
+    if not seasons and (own := _own_season(rows)):
+        seasons.append(float(own))
+    return tuple(seasons)
+
+
+def longest_rows(rows: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Those that decide for all."""
+    return sorted(rows, key=len, reverse=True)[:VOTERS]
+
+
+def calendar_seasons(timestamps: pd.DatetimeIndex) -> list[float]:
+    """Steps in a day, a week and a year of 365.25 days, those of two steps or more, ascending.
+
+    Where labels are not equally far apart, a day and a week have as many as they mostly have.
+    """
+    if len(timestamps) < 2:
+        return []
+    one, elapsed = pd.Timedelta("1D"), np.diff(timestamps.asi8)
+    if np.ptp(elapsed) == 0:
+        day = one / (timestamps[1] - timestamps[0])
+        seasons = [day, 7 * day, 365.25 * day]
+    else:
+        days = (timestamps - pd.Timestamp(0)) // one
+        year = 365.25 * len(elapsed) / ((timestamps[-1] - timestamps[0]) / one)
+        whole = round(year)  # months are unequal, yet a year has twelve of them
+        seasons = [_labels_each(days), _labels_each(days // 7), whole if abs(year - whole) < 0.05 else year]
+    return sorted({float(season) for season in seasons if season >= 2})
+
+
+def _labels_each(periods: pd.Index) -> float:
+    return float(np.median(np.unique(periods, return_counts=True)[1]))
+
+
+def _repeats(rows: Sequence[np.ndarray], season: float) -> bool:
+    """Whether the phases of a season differ by more than their own scatter over the cycles of a typical row.
+
+    Rows often move together, so many of them are no surer than one.
+    """
+    tables = [_analysis_of_variance(row, season) for row in rows if len(row) >= LEAST_CYCLES * season]
+    found = [table for table in tables if table]
+    if not found:
+        return False
+    ratio = float(np.mean([ratio for ratio, _, _ in found]))
+    between, within = np.median([degrees for _, *degrees in found], axis=0)
+    return bool(f_distribution.sf(ratio, between, within) < SIGNIFICANCE)
+
+
+def _analysis_of_variance(row: np.ndarray, season: float) -> tuple[float, int, int] | None:
+    """F of the phases of one row, and its degrees of freedom; None where it cannot be told.
+
+    The row is averaged in bins of a cycle. An autoregression, fitted to what the phases leave, takes out what
+    bins owe to those before them: the phases of what is left are independent under a random walk, too.
+    """
+    bins = int(min(BINS, season))
+    slots = np.floor(np.arange(len(row)) * bins / season + 1e-9).astype(np.int64)
+    means, sizes = group_means(row, slots, int(slots[-1]) + 1)
+    observed = sizes > 0
+    if observed.sum() < LEAST_CYCLES * ORDER:
+        return None
+    phase = np.arange(len(means)) % bins
+    shocks = _shocks(np.where(observed, means, np.nan), phase, bins)
+    profile, sizes = group_means(shocks, phase, bins)
+    count, between = int(sizes.sum()), int((sizes > 0).sum()) - 1
+    within = count - between - 1
+    if between < 1 or within < 1:
+        return None
+    explained = float(sizes @ (profile - np.nanmean(shocks)) ** 2) / between
+    scatter = float(np.nansum((shocks - profile[phase]) ** 2)) / within
+    if explained + scatter == 0:
+        return None
+    return explained / max(scatter, 1e-9 * explained), between, within
+
+
+def _shocks(values: np.ndarray, phase: np.ndarray, bins: int) -> np.ndarray:
+    """What an autoregression does not foresee of each observed value, NaN at others and at the begin."""
+    observed, steps = ~np.isnan(values), np.arange(len(values))
+    rest = values - group_means(values, phase, bins)[0][phase]
+    past = np.stack([rest[ORDER - lag : len(rest) - lag] for lag in range(1, ORDER + 1)], axis=1)
+    complete = ~np.isnan(past).any(axis=1) & observed[ORDER:]
+    weights = np.zeros(ORDER)
+    if complete.sum() >= LEAST_CYCLES * ORDER:
+        weights = np.linalg.lstsq(past[complete], rest[ORDER:][complete], rcond=None)[0]
+    bridged = np.interp(steps, steps[observed], values[observed])
+    shocks = values.copy()
+    for lag, weight in enumerate(weights, 1):
+        shocks[ORDER:] -= weight * bridged[ORDER - lag : len(values) - lag]
+    shocks[:ORDER] = np.nan
+    return shocks
+
+
+def _without(row: np.ndarray, season: float) -> np.ndarray:
+    """Take out the mean of each phase."""
+    _, phase = phases(len(row), season)
+    return row - group_means(row, phase, int(np.ceil(season)))[0][phase]
+
+
+def _own_season(rows: Sequence[np.ndarray]) -> int:
+    """The shortest lag at which detrended rows clearly correlate, seen six times or more; 0 where there is none.
+
+    Args:
+        rows: `(steps,)` each, longest first. Each lag has the mean correlation of the rows that are long enough.
+    """
+    longest = _reach(rows[0]) if rows else 0
+    if longest < 3:
+        return 0
+    total, votes = np.zeros(longest + 1), np.zeros(longest + 1)
+    for row in rows:
+        reach = _reach(row)
+        total[: reach + 1] += autocorrelation(row, reach)
+        votes[: reach + 1] += 1
+    correlation = total / votes
+    least = max(LEAST_CORRELATION, LEAST_DEVIATIONS / np.sqrt(len(rows[0])))
+    peaks, _ = find_peaks(correlation, height=least, prominence=least)
+    peaks = peaks[(peaks > 1) & (peaks <= len(rows[0]) // LEAST_OWN_CYCLES)]
+    if not peaks.size:
+        return 0
+    heights = correlation[peaks]
+    return int(peaks[heights >= AS_GOOD * heights.max()][0])
+
+
+def _reach(row: np.ndarray) -> int:
+    """The largest lag that is looked at: beyond that of a season, or the last peak would have no far side."""
+    return len(row) * 3 // (LEAST_OWN_CYCLES * 2)
 
 
 def autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
@@ -33,39 +188,12 @@ def autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
     return covariance / covariance[0] if covariance[0] > 0 else covariance
 
 
-def infer_season(train: Sequence[np.ndarray]) -> int:
-    """The shortest lag, up to a third of the series, at which the detrended series clearly repeats.
-
-    Args:
-        train: Rows of `(steps,)`, NaN where nothing was observed. The longest `VOTERS` of them vote, each lag with
-            the mean correlation of the rows that are three times as long.
-
-    Returns:
-        Steps in one season, or 1 where there is none.
-    """
-    voters = sorted(train, key=len, reverse=True)[:VOTERS]
-    most = len(voters[0]) // 3 if voters else 0
-    if most < 3:
-        return 1
-    total, votes = np.zeros(most + 1), np.zeros(most + 1)
-    for row in voters:
-        reach = len(row) // 3
-        total[: reach + 1] += autocorrelation(_detrended(row), reach)
-        votes[: reach + 1] += 1
-    correlation = total / votes
-    peaks, _ = find_peaks(correlation, height=LEAST_CORRELATION, prominence=LEAST_CORRELATION)
-    peaks = peaks[peaks > 1]
-    if not peaks.size:
-        return 1
-    heights = correlation[peaks]
-    return int(peaks[heights >= AS_GOOD * heights.max()][0])
-
-
 def _detrended(row: np.ndarray) -> np.ndarray:
-    """Take out a cubic trend, which would correlate at every lag."""
+    """Take out a cubic trend, which would correlate at every lag; what is left by rounding alone is nothing."""
     observed = ~np.isnan(row)
     if observed.sum() < 5:
         return np.zeros_like(row)
     clock = np.linspace(-1, 1, len(row))
     trend = np.polynomial.legendre.Legendre.fit(clock[observed], row[observed], 3, domain=[-1, 1])
-    return row - trend(clock)
+    rest = row - trend(clock)
+    return rest if np.nanstd(rest) > 1e-9 * np.nanmax(np.abs(row)) else np.zeros_like(row)

@@ -70,6 +70,16 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _seasons(value: object) -> object:
+    return (value,) if isinstance(value, int | float) else value
+
+
+def _ascending(seasons: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(seasons)) < len(seasons):
+        raise ValueError("must name each season once")
+    return tuple(sorted(seasons))
+
+
 def _cell(name: str) -> str:
     if name not in CELLS:
         raise ValueError(f"must be {' or '.join(map(repr, CELLS))}")
@@ -80,6 +90,9 @@ Steps = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Border = Annotated[float | int | str, BeforeValidator(_border)]
 Cell = Annotated[str, AfterValidator(_cell)]
+Seasons = Annotated[
+    tuple[Annotated[float, Field(ge=2, strict=True)], ...], BeforeValidator(_seasons), AfterValidator(_ascending)
+]
 Columns = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct), Field(min_length=1)]
 
 Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
@@ -125,7 +138,7 @@ class WindowParams(Section):
 class GapParams(Section):
     """How missing values are filled, and how many are too many."""
 
-    season: Steps | None = None
+    seasons: Seasons | None = None
     longest: Steps | None = None
     max_missing: Share = 0.6
 

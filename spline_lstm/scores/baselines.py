@@ -36,13 +36,12 @@ def baseline_forecasts(
     Args:
         source: Windows of the run.
         windows: Which of them.
-        season: Steps; the moving average takes one season too, or the lookback where there is none.
+        season: Steps, at most a lookback; the moving average takes one season too, or the lookback where it is 1.
         ridge: Fitted on the train split.
 
     Returns:
-        `(windows, horizon)` each, standardized. A season longer than the lookback is cut to it.
+        `(windows, horizon)` each, standardized.
     """
-    season = min(season, source.lookback)
     average = season if season > 1 else source.lookback
     rules: dict[str, tuple[Forecast, int]] = {
         "naive": (naive, 1),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spline_lstm.data.repetition import seasonal_difference
+
 
 def mae(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     """Mean absolute error, in units of the target."""
@@ -67,15 +69,16 @@ def mase_scale(train: np.ndarray, season: int) -> float:
     """Mean absolute difference of observations one season apart: what MASE divides the MAE by.
 
     Args:
-        train: `(time,)`, NaN where nothing was observed. Pairs need both ends observed.
-        season: Steps.
+        train: `(time,)`, NaN where nothing was observed.
+        season: Steps; one step where the row holds no pair a season apart.
 
     Returns:
         The scale in units of the target; NaN where there is no pair or no difference.
     """
-    differences = np.abs(train[season:] - train[:-season])
-    differences = differences[~np.isnan(differences)]
-    return float(differences.mean()) if differences.size and differences.any() else float("nan")
+    scale = seasonal_difference(train, season)
+    if np.isnan(scale) and season > 1:
+        return mase_scale(train, 1)
+    return scale if scale > 0 else float("nan")
 
 
 def coverage(y_true: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:

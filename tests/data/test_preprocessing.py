@@ -1,20 +1,120 @@
-"""A lookback that is left open is long enough to see something and leaves train rows to learn from."""
+"""What is left open is resolved on train rows: seasons, and a lookback that leaves rows to learn from."""
 
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.data.preprocessing import LONGEST_LOOKBACK, _derived_lookback
+from spline_lstm.data.prepared import fitted, preprocessor_content
+from spline_lstm.data.preprocessing import LONGEST_LOOKBACK, _derived_lookback, prepare
+from spline_lstm.data.series import read_panel
+from spline_lstm.run.files import read_pickle, write_pickle
+from spline_lstm.run.params import parse_params
+
+some_seasons = st.lists(st.integers(2, 2000) | st.floats(2, 2000), max_size=3).map(lambda found: tuple(sorted(found)))
 
 
-@given(train=st.integers(20, 100_000), season=st.integers(1, 2000), horizon=st.integers(1, 10))
-@settings(max_examples=200)
-def test_a_derived_lookback_is_whole_seasons_where_one_fits_and_never_degenerate(train, season, horizon):
-    lookback = _derived_lookback(train, horizon, season)
+@given(train=st.integers(20, 100_000), seasons=some_seasons, horizon=st.integers(1, 10))
+@settings(max_examples=300)
+def test_a_derived_lookback_is_whole_seasons_where_one_fits_and_never_degenerate(train, seasons, horizon):
+    lookback = _derived_lookback(train, horizon, seasons)
 
-    room = (train - horizon) // 2
-    assert 1 <= lookback <= min(LONGEST_LOOKBACK, max(room, 1))
-    if 2 * season <= min(LONGEST_LOOKBACK, room):
-        assert lookback % season == 0 or lookback == room
-        assert lookback >= 2 * season
-    if season > LONGEST_LOOKBACK:
-        assert lookback == min(LONGEST_LOOKBACK, room)
+    most = max(1, min(LONGEST_LOOKBACK, (train - horizon) // 2))
+    assert 1 <= lookback <= most
+    held = [season for season in seasons if round(season) <= most]
+    if held:
+        assert lookback == most or lookback == round(round(lookback / held[0]) * held[0])
+        assert all(round(season) <= lookback for season in held)
+        assert all(2 * season <= lookback + 1 for season in held if 2 * season <= most)
+    elif seasons:
+        assert lookback == most
+
+
+@pytest.mark.parametrize(
+    ("train", "seasons", "lookback"),
+    [
+        (8640, (24.0,), 480),
+        (8640, (24.0, 168.0), 480),
+        (8640, (24.0, 8766.0), 480),
+        (1400, (24.0, 168.0), 336),
+        (2400, (45.0, 315.0), 315),
+        (2556, (365.25,), 365),
+        (1500, (7.0, 365.25), 371),
+        (1598, (365.25 / 7,), 157),
+        (100, (12.0,), 24),
+        (8640, (), 480),
+        (1000, (), 100),
+        (20_000, (8766.0,), 480),
+    ],
+)
+def test_lookbacks_of_common_calendars(train, seasons, lookback):
+    assert _derived_lookback(train, 24, seasons) == lookback
+
+
+def prepared_from(path, timestamp, target, **windows):
+    params = parse_params(
+        {
+            "run_id": "demo",
+            "data": {"path": str(path), "timestamp": timestamp, "target": target},
+            "windows": {"horizon": 24, **windows},
+        }
+    )
+    return prepare(read_panel(Path(path), params.data), params), params
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Half a year of hours with a day and a week."""
+    steps = np.arange(24 * 7 * 26)
+    values = np.sin(2 * np.pi * steps / 24) + np.where(steps // 24 % 7 < 5, 0.5, -1.25)
+    values += 0.2 * np.random.default_rng(0).normal(size=len(steps))
+    path = tmp_path / "load.csv"
+    clock = pd.date_range("2024-01-01", periods=len(steps), freq="h")
+    pd.DataFrame({"when": clock, "load": values}).to_csv(path, index=False)
+    return path
+
+
+def test_all_seasons_are_kept_and_those_are_used_that_the_lookback_holds(load):
+    whole, _ = prepared_from(load, "when", "load")
+    short, _ = prepared_from(load, "when", "load", lookback=100)
+
+    assert whole.settings.seasons == whole.settings.used_seasons == short.settings.seasons == (24, 168)
+    assert (whole.settings.lookback, whole.settings.season) == (336, 168)
+    assert (short.settings.used_seasons, short.settings.season) == ((24,), 24)
+
+
+def test_settings_are_read_back_as_they_were(load, tmp_path):
+    prepared, params = prepared_from(load, "when", "load")
+    write_pickle(tmp_path / "preprocessor.pkl", preprocessor_content(prepared, params.data))
+
+    assert fitted(read_pickle(tmp_path / "preprocessor.pkl")).settings == prepared.settings
+
+
+def test_later_rows_have_no_part_in_the_settings(load, tmp_path):
+    before, _ = prepared_from(load, "when", "load")
+    table = pd.read_csv(load)
+    later = table.index >= before.splits.train
+    table["load"] = table["load"].where(~later, 100 * np.random.default_rng(1).normal(size=len(table)))
+    table.to_csv(tmp_path / "altered.csv", index=False)
+
+    after, _ = prepared_from(tmp_path / "altered.csv", "when", "load")
+
+    assert after.settings == before.settings
+
+
+def test_weeks_of_carbon_dioxide_have_a_year():
+    settings = prepared_from(ROOT / "data/raw/co2_weekly.csv", "date", "co2")[0].settings
+
+    assert settings.seasons == pytest.approx((365.25 / 7,))
+    assert (settings.season, settings.lookback) == (52, 157)
+
+
+@pytest.mark.skipif(not (SHARED / "data/ETTh1.csv").exists(), reason="its licence lets no copy stand here")
+def test_hours_of_transformers_have_a_day():
+    settings = prepared_from(SHARED / "data/ETTh1.csv", "date", ["HUFL", "MULL", "OT"])[0].settings
+
+    assert (settings.seasons, settings.lookback) == ((24,), 480)

@@ -89,15 +89,15 @@ def test_a_window_never_crosses_the_border_of_its_row(masks, lookback, horizon):
         np.testing.assert_array_equal(source.outputs(numbers, origins), own + np.arange(1, horizon + 1))
 
 
-@given(masks=ragged_masks, lookback=lengths, horizon=lengths, season=st.sampled_from([1, 4]))
+@given(masks=ragged_masks, lookback=lengths, horizon=lengths, seasons=st.sampled_from([(), (4.0,), (2.5, 7.0)]))
 @settings(max_examples=80)
-def test_a_row_among_others_gives_what_it_gives_alone(masks, lookback, horizon, season):
+def test_a_row_among_others_gives_what_it_gives_alone(masks, lookback, horizon, seasons):
     rows, starts = masked_rows(masks)
-    together = ragged_source(rows, starts, season, lookback, horizon)
+    together = ragged_source(rows, starts, seasons, lookback, horizon)
     numbers, origins = origins_of(together.layout, (5, CALENDAR), lookback, horizon)
 
     for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
-        alone = ragged_source([row], [start], season, lookback, horizon)
+        alone = ragged_source([row], [start], seasons, lookback, horizon)
         zeros, own = origins_of(alone.layout, (5, CALENDAR), lookback, horizon)
         np.testing.assert_array_equal(origins[numbers == number], own)
         among = numbers[numbers == number], own
@@ -176,7 +176,7 @@ def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, l
 @given(masks=ragged_masks, lookback=lengths, horizon=lengths)
 @settings(max_examples=60)
 def test_a_split_without_a_usable_window_is_refused(masks, lookback, horizon):
-    source = ragged_source(*masked_rows([([True] * len(mask), start) for mask, start in masks]), 1, lookback, horizon)
+    source = ragged_source(*masked_rows([([True] * len(mask), start) for mask, start in masks]), (), lookback, horizon)
 
     for name in SPLITS:
         with pytest.raises(InsufficientDataError, match=f"The {name} split must hold a window"):

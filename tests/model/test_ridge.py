@@ -18,7 +18,7 @@ def noisy_rows(time=400, rows=2, seed=0):
 
 def prepared(rows, starts=None, lookback=LOOKBACK, horizon=HORIZON):
     starts = starts or [0] * len(rows)
-    source = ragged_source(rows, starts, 1, lookback, horizon)
+    source = ragged_source(rows, starts, (), lookback, horizon)
     time = int(source.layout.ends.max())
     splits = Splits(int(0.6 * time), int(0.8 * time), time)
     return source, *(index_windows(source, splits, name, 3, 0.5) for name in ("train", "validation"))

@@ -37,7 +37,7 @@ def waves(starts=(0,), steps=300, missing=0.1):
     rows = [np.sin(np.arange(start, steps) * 2 * np.pi / 8) + 0.1 * rng.normal(size=steps - start) for start in starts]
     for row in rows:
         row[rng.random(len(row)) < missing] = np.nan
-    return ragged_source(rows, starts, 8, LOOKBACK, HORIZON)
+    return ragged_source(rows, starts, (8.0,), LOOKBACK, HORIZON)
 
 
 def fitted(cell="gru", seed=3, starts=(0,), **changes):

@@ -105,7 +105,13 @@ def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
         {"windows__horizon": None},
         {"windows__lookback": 0},
         {"gaps__max_missing": 1.0},
-        {"gaps__season": -12},
+        {"gaps__seasons": -12},
+        {"gaps__seasons": 1},
+        {"gaps__seasons": True},
+        {"gaps__seasons": "24"},
+        {"gaps__seasons": [24, 24]},
+        {"gaps__seasons": [24, 1.5]},
+        {"gaps__seasons": [float("inf")]},
         {"spline__degree": 6},
         {"spline__penalty": -0.1},
         {"model__dropout": 1.0},
@@ -141,6 +147,21 @@ def test_a_value_that_breaks_a_rule_is_named(change):
 def test_what_is_no_mapping_of_sections_is_refused(content):
     with pytest.raises(ParamsError, match=r"params\.yaml"):
         parse_params(content)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (None, None),
+        ([], ()),
+        (24, (24.0,)),
+        (52.18, (52.18,)),
+        ([168, 24], (24.0, 168.0)),
+        ([7, 365.25], (7.0, 365.25)),
+    ],
+)
+def test_seasons_are_derived_or_none_or_one_or_several_in_ascending_order(written, meant):
+    assert parse_params(shipped(gaps__seasons=written)).gaps.seasons == meant
 
 
 def test_one_target_may_stand_without_a_list():
