@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Project, outcome
 
@@ -28,11 +30,20 @@ def changed(column: str, row: int, value: object) -> str:
     return table.to_csv(index=False)
 
 
+def parquet(**columns: object) -> bytes:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table({**series().to_dict("list"), **columns}), buffer)
+    return buffer.getvalue().to_pybytes()
+
+
+MARS = pa.array(range(400)).cast(pa.timestamp("s", tz="Mars/Olympus"))
 BAD_INPUTS = {
     "empty file": ("", 25, ["empty"]),
     "blank lines": ("\n\n\n", 25, ["empty"]),
     "header only": ("when,load\n", 25, ["rows"]),
     "no such column": (series().rename(columns={"load": "laod"}).to_csv(index=False), 25, ["'load'", "'laod'"]),
+    "an index without a name": (series().drop(columns="load").to_csv(), 25, ["'load'", "Unnamed: 0, when"]),
+    "a column called NA": (series().rename(columns={"load": "NA"}).to_csv(index=False), 25, ["'load'", "when, NA"]),
     "unparsable timestamp": (changed("when", 6, "yesterday"), 25, ["'when'", "row 7", "yesterday"]),
     "empty timestamp": (changed("when", 6, ""), 25, ["'when'", "row 7"]),
     "duplicate timestamp": (changed("when", 9, "2020-01-01 03:00:00"), 25, ["2020-01-01 03:00:00", "row 10"]),
@@ -52,6 +63,8 @@ BAD_INPUTS = {
     "binary garbage": (bytes(range(256)) * 64, 25, ["binary"]),
     "not UTF-8": ("when,load\n2020-01-01,\xe9\n".encode("latin-1"), 25, ["UTF-8"]),
     "a truncated Parquet file": (b"PAR1garbage", 25, ["input.parquet"]),
+    "lists in a Parquet file": (parquet(load=[[1.0], []] * 200), 25, ["'load'", "list<"]),
+    "an unknown zone in a Parquet file": (parquet(when=MARS), 25, ["input.parquet", "Mars/Olympus"]),
     "more cells than columns": ("when,load\n2020-01-01,1\n2020-01-02,2,3,4\n", 25, ["line 3"]),
     "a decimal comma": ("when,load\n" + "".join(f"2020-01-{day:02},{day},5\n" for day in range(1, 30)), 25, ["input"]),
     "an open quote": ('when,load\n"2020-01-01,1\n', 25, ["input"]),
@@ -117,6 +130,8 @@ def test_a_missing_input_is_found_first(project):
 
     assert_clear_failure(project.stage("preflight"), 21, "nowhere.csv")
     assert_clear_failure(project.stage("preprocess"), 21, "nowhere.csv")
+    project.set(data__path="a" * 5000)
+    assert_clear_failure(project.stage("preflight"), 21, "aaaa")
 
 
 def test_one_line_of_a_gigabyte_is_refused_without_reading_it_into_memory(project):
@@ -169,7 +184,10 @@ def test_dvc_with_a_hostile_run_id_runs_and_deletes_nothing(finished):
     [
         ({"train__epochs": 0, "train__epoch": 3}, ["train.epochs", "Received: 0", "Did you mean `train.epochs`"]),
         ({"model__cell": "rnn", "windows__horizon": "a"}, ["model.cell", "'lstm' or 'gru'", "windows.horizon"]),
-        ({"data__timezone": "Mars/Olympus"}, ["data.timezone"]),
+        (
+            {"data__timezone": "Mars/Olympus", "data__timestamp_format": "%Q"},
+            ["data.timezone", "data.timestamp_format"],
+        ),
         ({"modle": {}}, ["Did you mean `model`"]),
     ],
 )
@@ -179,8 +197,9 @@ def test_every_mistake_in_params_is_listed(project, changes, words):
     assert_clear_failure(project.stage("preflight"), 10, *words)
 
 
-def test_a_frequency_that_pandas_does_not_know_is_a_params_error(project):
-    project.set(data__frequency="fortnightly")
+@pytest.mark.parametrize("frequency", ["fortnightly", f"{10**20}D"])
+def test_a_frequency_that_is_no_step_is_a_params_error(project, frequency):
+    project.set(data__frequency=frequency)
 
     assert_clear_failure(project.stage("preprocess"), 10, "data.frequency")
 

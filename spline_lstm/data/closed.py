@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.gaps import runs
-from spline_lstm.run.errors import ParamsError
+from spline_lstm.run.errors import DataError, ParamsError
 from spline_lstm.run.hours import DAY, WEEK, Hours
 
 LEAST_DAYS = 10  # on which a time of the day was not observed
@@ -59,10 +59,20 @@ def open_grid(full: pd.DatetimeIndex, frequency: str, hours: Sequence[str], time
 def following_timestamps(
     timestamps: pd.DatetimeIndex, frequency: str, steps: int, hours: Sequence[str], timezone: str
 ) -> pd.DatetimeIndex:
-    """The `steps` grid labels after the last one, closed hours left out."""
+    """The `steps` grid labels after the last one, closed hours left out.
+
+    Raises:
+        DataError: They are later than nanoseconds can count.
+    """
     span = steps
     while True:
-        labels = pd.date_range(timestamps[-1], periods=span + 1, freq=frequency)[1:]
+        try:
+            labels = pd.date_range(timestamps[-1], periods=span + 1, freq=frequency)[1:]
+        except pd.errors.OutOfBoundsDatetime as error:
+            raise DataError(
+                f"A forecast must end before the year 2262. Received: {steps} steps of {frequency} after "
+                f"{timestamps[-1]}. Shorten windows.horizon, or mend a wrong timestamp."
+            ) from error
         labels = labels[~closed_labels(labels, frequency, hours, timezone)] if hours else labels
         if len(labels) >= steps:
             return labels[:steps]

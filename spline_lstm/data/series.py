@@ -152,7 +152,7 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     """Name the step of sorted, distinct timestamps that may have gaps and jitter.
 
     Raises:
-        DataError: There are fewer than three.
+        DataError: There are fewer than three, or centuries between two.
     """
     if len(timestamps) < 3:
         raise DataError(
@@ -162,7 +162,13 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     regular = pd.infer_freq(timestamps)
     if regular and regular != "bh":  # hours of a working day are closed hours of a plain grid
         return regular
-    apart = pd.Series(timestamps[1:] - timestamps[:-1])
+    try:
+        apart = pd.Series(timestamps[1:] - timestamps[:-1])
+    except OverflowError as error:
+        raise DataError(
+            f"`data.frequency` can be inferred where no gap spans 292 years. Received: {timestamps[0]} to "
+            f"{timestamps[-1]}. Give data.frequency, or mend a wrong timestamp."
+        ) from error
     steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
     few = (steps > 0) & (steps <= COUNTED_STEPS)
     step = apart[few].sum() / steps[few].sum()
@@ -211,30 +217,41 @@ def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | N
     """Labels from the first observation on to the first label not before the last one."""
     try:
         offset = pd.tseries.frequencies.to_offset(frequency)
-        if timestamps[0] + offset <= timestamps[0]:
+        if offset.n < 1 or timestamps[-1] + offset <= timestamps[-1]:
             raise ValueError("it does not step forward")
-    except ValueError as error:
+        start, steps = _extent(timestamps, offset, anchor)
+        if steps <= MOST_STEPS_PER_ROW * rows:
+            grid = pd.date_range(start, periods=steps, freq=offset)
+            return grid[: int(grid.searchsorted(timestamps[-1], side="left")) + 1]
+    except (ValueError, OverflowError) as error:
         raise ParamsError(
-            f"`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS. Received: {frequency!r:.40}."
+            "`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS, "
+            f"whose grid ends before the year 2262. Received: {frequency!r:.40}."
         ) from error
+    raise DataError(
+        f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
+        f"from {timestamps[0]} to {timestamps[-1]} for {rows} rows. Mend data.frequency, or a wrong timestamp."
+    )
+
+
+def _extent(timestamps: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp | None) -> tuple[pd.Timestamp, int]:
+    """The first label of a grid, and how many reach over the last observation."""
     first, last = timestamps[0], timestamps[-1]
     if isinstance(offset, pd.tseries.offsets.Tick):
         step = pd.Timedelta(offset)
-        start = first + (_jitter(_head(timestamps) - first, step) if anchor is None else (anchor - first) % step)
-        steps = max(0, -((start - last) // step)) + 1
-    else:
-        start = offset.rollforward(first)
-        if anchor is not None:
-            start = start.normalize() + (anchor - anchor.normalize())
-            start = start if start >= first else start + offset
-        steps = len(pd.date_range(start, last, freq=offset)) + 1
-    if steps > MOST_STEPS_PER_ROW * rows:
-        raise DataError(
-            f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
-            f"from {first} to {last} for {rows} rows. Mend data.frequency, or a wrong timestamp."
-        )
-    grid = pd.date_range(start, periods=steps, freq=offset)
-    return grid[: int(grid.searchsorted(last, side="left")) + 1]
+        late = _jitter(_head(timestamps) - first, step) if anchor is None else _nanoseconds(first, anchor) % step.value
+        start = first + pd.Timedelta(late)
+        return start, max(0, -(_nanoseconds(last, start) // step.value)) + 1
+    start = offset.rollforward(first)
+    if anchor is not None:
+        start = start.normalize() + (anchor - anchor.normalize())
+        start = start if start >= first else start + offset
+    return start, len(pd.date_range(start, last, freq=offset)) + 1
+
+
+def _nanoseconds(start: pd.Timestamp, end: pd.Timestamp) -> int:
+    """From one to the other; a Timedelta ends at 292 years."""
+    return end.value - start.value
 
 
 def _infer_closed(rows: Table, full: pd.DatetimeIndex, frequency: str, timezone: str, train: int) -> tuple[str, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import warnings
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.run.errors import DataError
-from spline_lstm.run.files import require_input
+from spline_lstm.data.columns import read_columns
+from spline_lstm.run.errors import DataError, ParamsError
 from spline_lstm.run.params import DataParams
 
-LONGEST_LINE = 1 << 20
 NUMBERS = "finite numbers or empty cells"
 REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
 FEWEST_ROWS_OF_SERIES = 3
-EXACT = "round_trip"  # else a parsed number may be off by one bit
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 
 
@@ -47,9 +44,10 @@ def read_table(path: Path, params: DataParams) -> Table:
 
     Raises:
         InputNotFoundError: There is no such file.
+        ParamsError: The timestamp_format or the timezone is none that pandas knows.
         DataError: The file, a column, a timestamp or a value is unusable.
     """
-    table = _read_file(path, params)
+    table = read_columns(path, [params.timestamp, *params.series_id], params.target)
     timestamps = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
     values: list[np.ndarray] = []
@@ -66,7 +64,7 @@ def read_table(path: Path, params: DataParams) -> Table:
 
 def id_column(path: Path, params: DataParams) -> str | None:
     """The column, if any, that tells rows of equal timestamps apart as the id of a series would."""
-    table = _read_file(path, params, every_column=True)
+    table = read_columns(path, [params.timestamp], params.target, and_ids=True)
     repeated = table.duplicated(params.timestamp).sum()
     found = {}
     for name in table.columns.difference([params.timestamp, *params.target]):
@@ -78,108 +76,54 @@ def id_column(path: Path, params: DataParams) -> str | None:
     return min(found, key=found.get, default=None)  # type: ignore[arg-type]
 
 
-def _read_file(path: Path, params: DataParams, every_column: bool = False) -> pd.DataFrame:
-    require_input(path)
-    texts = [params.timestamp, *params.series_id]
-    columns = list(dict.fromkeys([*texts, *params.target]))
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table = _read_parquet(path, columns, every_column)
-        else:
-            table = _read_csv(path, columns, texts, every_column)
-    except UnicodeDecodeError as error:
-        raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
-    except (ValueError, OSError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"`{path}` must be a readable table. Received: {reason}. Mend the file.") from error
-    if table.empty:
-        raise DataError(f"`{path}` must have rows below its header. Received: none. Give it data.")
-    return table
-
-
-def _read_parquet(path: Path, columns: list[str], every_column: bool) -> pd.DataFrame:
-    import pyarrow.parquet
-
-    _require_columns(path, columns, pyarrow.parquet.read_schema(path).names)
-    wanted = None if every_column else columns
-    return pyarrow.parquet.read_table(path, columns=wanted).to_pandas(ignore_metadata=True)
-
-
-def _read_csv(path: Path, columns: list[str], texts: list[str], every_column: bool) -> pd.DataFrame:
-    _require_text(path)
-    header = pd.read_csv(path, nrows=1, header=None, dtype=str, encoding="utf-8-sig").iloc[0].tolist()
-    _require_columns(path, columns, header)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
-        # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.
-        table = pd.read_csv(
-            path,
-            index_col=False,
-            dtype=dict.fromkeys(texts, str),
-            encoding="utf-8-sig",
-            low_memory=False,
-            float_precision=EXACT,
-        )
-    return table if every_column else table[columns]
-
-
-def _require_text(path: Path) -> None:
-    """Refuse what would make a CSV parser run out of memory or return noise."""
-    with path.open("rb") as file:
-        block = file.read(LONGEST_LINE)
-        if not block.strip():
-            raise DataError(f"`{path}` must have a header and rows. Received: an empty file. Give it data.")
-        while block:
-            if b"\0" in block:
-                raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: binary bytes. Convert it.")
-            if len(block) == LONGEST_LINE and b"\n" not in block and b"\r" not in block:
-                raise DataError(
-                    f"`{path}` must have lines shorter than {LONGEST_LINE} bytes. Received: a longer one. "
-                    "Check that it is a CSV with one row a line."
-                )
-            block = file.read(LONGEST_LINE)
-
-
-def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
-    for name in columns:
-        if found.count(name) > 1:
-            raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
-        if name not in found:
-            near = difflib.get_close_matches(name, found, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else " Mend data.timestamp or data.target in params.yaml."
-            shown = f"{', '.join(map(str, found[:20]))!s:.300}"
-            raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}.{hint}")
-
-
 def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
     name = params.timestamp
     if pd.api.types.is_numeric_dtype(column):
         raise DataError(f"Column {name!r} must hold timestamps. Received: numbers ({column.dtype}). Convert it.")
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        column = column.dt.tz_convert("UTC")  # a message could not show a local time after the last UTC one
     pattern = params.timestamp_format or "ISO8601"
     if pd.api.types.is_datetime64_any_dtype(column):
         parsed = column
     else:
         column = column.astype("string")
-        utc = _have_offsets(column, params.timestamp_format)
-        parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
+        parsed = _parsed(column, pattern, _have_offsets(column, params.timestamp_format))
     _require_each(parsed.notna(), column, f"timestamps ({pattern})", "Mend the row, or give data.timestamp_format.")
     index = pd.DatetimeIndex(parsed)
-    if index.tz is None:  # a change of clocks skips some wall-clock times and repeats others
-        index = index.tz_localize(params.timezone, ambiguous="NaT", nonexistent="NaT")
-        rule = f"times that exist once in {params.timezone}"
-        _require_each(index.notna(), column, rule, "Write timestamps with their UTC offset.")
+    # Whole years, and none in part, so that no time zone leads out of what nanoseconds can count.
+    _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")
+    if index.tz is None:
+        index = _localized(index, column, params.timezone)
+    return index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+
+
+def _parsed(column: pd.Series, pattern: str, utc: bool) -> pd.Series:
+    """Timestamps, NaT where a cell does not match; a few patterns suit strptime, but not pandas."""
     try:
-        return index.tz_convert("UTC").tz_localize(None).as_unit("ns")
-    except pd.errors.OutOfBoundsDatetime as error:
-        raise DataError(
-            f"Column {name!r} must hold years from 1678 to 2261. Received: {error}. Mend the row."
+        return pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
+    except (ValueError, re.error) as error:
+        raise ParamsError(
+            f"`data.timestamp_format` must be one that pandas reads. Received: {pattern!r:.80}: {error!s:.120}."
         ) from error
+
+
+def _localized(index: pd.DatetimeIndex, column: pd.Series, timezone: str) -> pd.DatetimeIndex:
+    """Wall-clock times as moments; a change of clocks skips some of them and repeats others."""
+    try:
+        moments = index.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+    except KeyError as error:
+        raise ParamsError(
+            f"`data.timezone` must be one that pandas knows. Received: {timezone!r:.80}. Choose another name of it."
+        ) from error
+    rule = f"times that exist once in {timezone}"
+    _require_each(moments.notna(), column, rule, "Write timestamps with their UTC offset.")
+    return moments
 
 
 def _have_offsets(column: pd.Series, timestamp_format: str | None) -> bool:
     """Whether timestamps carry a UTC offset: all of them, or none."""
     if timestamp_format:
-        return "%z" in timestamp_format
+        return "%z" in timestamp_format or "%Z" in timestamp_format
     have = column.str.contains(OFFSET, na=False).to_numpy(dtype=bool)
     if have.any():
         rule = "a UTC offset in every timestamp or in none"

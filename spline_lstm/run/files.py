@@ -181,7 +181,11 @@ def require_input(path: Path) -> None:
     Raises:
         InputNotFoundError: There is no such file.
     """
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be entered
+        found = False
+    if not found:
         raise InputNotFoundError(
             f"The input must be a file. Received: {str(path)!r:.200}, which is none. "
             "Mend data.path in params.yaml, INPUT_PATH or --input."

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 import zoneinfo
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +24,7 @@ from spline_lstm.run.hours import Hours
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
 PARAMS_FILE = Path("params.yaml")
+SOME_MOMENT = datetime(2001, 1, 1, tzinfo=timezone.utc)
 
 
 def _border(value: object) -> object:
@@ -38,6 +41,16 @@ def _timezone(name: str) -> str:
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
     return name
+
+
+def _timestamp_format(pattern: str) -> str:
+    try:
+        tells_the_year = datetime.strptime(SOME_MOMENT.strftime(pattern), pattern).year == SOME_MOMENT.year
+    except (ValueError, re.error):
+        tells_the_year = False
+    if not tells_the_year:
+        raise ValueError("must be a date and time as of strptime, such as %d.%m.%Y %H:%M")
+    return pattern
 
 
 def _columns(value: object) -> object:
@@ -86,7 +99,7 @@ def _cell(name: str) -> str:
     return name
 
 
-Steps = Annotated[int, Field(gt=0, strict=True)]
+Steps = Annotated[int, Field(gt=0, lt=2**31, strict=True)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Border = Annotated[float | int | str, BeforeValidator(_border)]
 Cell = Annotated[str, AfterValidator(_cell)]
@@ -115,7 +128,7 @@ class DataParams(Section):
     frequency: str | None = None
     aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
     duplicates: Literal["error", "mean", "first", "last"] = "error"
-    timestamp_format: str | None = None
+    timestamp_format: Annotated[str, AfterValidator(_timestamp_format)] | None = None
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     closed: Closed | None = None
 

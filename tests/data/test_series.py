@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.data.closed import following_timestamps
+from spline_lstm.data.columns import LONGEST_LINE
 from spline_lstm.data.series import infer_frequency, read_panel
-from spline_lstm.data.tables import LONGEST_LINE
 from spline_lstm.run.errors import DataError, InputNotFoundError, ParamsError
 from spline_lstm.run.params import DataParams
 
@@ -299,6 +299,12 @@ BAD_TABLES = {
     "unparsable timestamp": (f"time,load\n{GOOD}soon,4\n", "'time'.*'soon' in row 4 after the header"),
     "timestamp out of range": (f"time,load\n{GOOD}9999-01-01,4\n", "'time'.*'9999-01-01' in row 4"),
     "empty timestamp": (f"time,load\n{GOOD},4\n", "'time'.*an empty cell in row 4"),
+    "timestamp at the end of time": (
+        f"time,load\n{GOOD}2262-04-01,4\n",
+        "years from 1678 to 2261.*'2262-04-01' in row 4",
+    ),
+    "timestamp at its begin": (f"time,load\n1677-12-31,4\n{GOOD}", "years from 1678 to 2261.*'1677-12-31' in row 1"),
+    "centuries between two rows": ("time,load\n1690-01-01,1\n2000-01-01,2\n2001-01-01,3\n", "no gap spans 292 years"),
     "seconds as timestamps": ("time,load\n1704067200,1\n1704153600,2\n1704240000,3\n", "'time'.*'1704067200' in row 1"),
     "same timestamp twice": (f"time,load\n{GOOD}2024-01-02,4\n", "2024-01-02 00:00:00 again in row 4 .*1 repeat"),
     "infinity": (f"time,load\n{GOOD}2024-01-04,inf\n", "'load'.*inf.* in row 4"),
@@ -361,10 +367,61 @@ def test_parquet_timestamps_as_target_are_refused(folder):
         read(folder / "typed.parquet")
 
 
-@pytest.mark.parametrize("frequency", ["fortnightly", "0h", "-1h", "-1MS"])
+@pytest.mark.parametrize(
+    "frequency",
+    ["fortnightly", "0h", "0W", "-1h", "-1MS", "10^20D", f"{10**20}D", "999999999W", "300YE"],
+)
 def test_a_frequency_that_is_no_forward_step_is_refused(folder, frequency):
     with pytest.raises(ParamsError, match=r"data\.frequency"):
         read_text(folder, "time,load\n" + GOOD, frequency=frequency)
+
+
+@pytest.mark.parametrize("pattern", ["%Y %W", "%y %U"])
+def test_a_format_that_pandas_refuses_is_a_params_error(folder, pattern):
+    with pytest.raises(ParamsError, match=r"data\.timestamp_format"):
+        read_text(folder, "time,load\n" + GOOD, timestamp_format=pattern)
+
+
+def test_a_format_may_name_time_zones(folder):
+    times = ["01.01.2024 00 UTC", "01.01.2024 02 Europe/Berlin", "01.01.2024 11 Asia/Tokyo"]
+
+    panel = read_rows(folder, times, [1.0, 2.0, 3.0], timestamp_format="%d.%m.%Y %H %Z")
+
+    assert panel.timestamps.strftime("%dT%H").tolist() == ["01T00", "01T01", "01T02"]
+
+
+def test_a_time_zone_that_pandas_lacks_is_a_params_error(folder):
+    with pytest.raises(ParamsError, match=r"data\.timezone.*'Factory'"):
+        read_text(folder, "time,load\n" + GOOD, timezone="Factory")
+
+
+@pytest.mark.parametrize(("frequency", "rows"), [("D", 120_000), ("7D", 17_000), ("YS", 330), ("MS", 3_900)])
+def test_a_series_may_span_more_centuries_than_a_timedelta_can(folder, frequency, rows):
+    clock = pd.date_range("1690-01-01", periods=rows, freq=frequency).delete(17)
+    values = np.arange(rows - 1.0)
+
+    panel = read_rows(folder, clock, values, frequency=frequency, anchor=pd.Timestamp("2020-01-01"))
+
+    observed = ~np.isnan(panel.values)
+    assert panel.values[observed].tolist() == values.tolist()
+    assert len(panel.timestamps) == rows
+
+
+def test_a_forecast_beyond_what_can_be_counted_is_refused():
+    with pytest.raises(DataError, match="before the year 2262"):
+        following_timestamps(pd.date_range("2250-01-01", periods=144, freq="MS"), "MS", 24)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("nanoseconds", [-(2**63) + 1, 2**63 - 4])
+def test_moments_at_the_ends_of_what_can_be_counted_are_refused(folder, zone, nanoseconds):
+    clock = pd.DatetimeIndex(nanoseconds + np.arange(3))
+    for number, column in enumerate((clock, clock.tz_localize("UTC").tz_convert(zone))):
+        path = folder / f"end{number}.parquet"
+        pd.DataFrame({"time": column, "load": [1.0, 2.0, 3.0]}).to_parquet(path)
+
+        with pytest.raises(DataError, match="years from 1678 to 2261"):
+            read(path, timezone=zone)
 
 
 def test_gaps_and_jitter_do_not_stretch_an_inferred_step():

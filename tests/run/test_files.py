@@ -359,3 +359,9 @@ def test_the_hash_is_of_all_blocks_of_the_file(tmp_path):
     (tmp_path / "long").write_bytes(content)
 
     assert files.sha256(tmp_path / "long") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("path", ["absent.csv", ".", "a" * 5000, "a/" * 2500, "\0", "params.yaml/a"], ids=repr)
+def test_an_input_that_cannot_be_a_file_is_not_found(path):
+    with pytest.raises(InputNotFoundError, match="must be a file"):
+        files.require_input(Path(path))

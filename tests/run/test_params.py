@@ -89,6 +89,9 @@ def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
         parse_params(shipped(**change))
 
 
+WRONG_FORMATS = ["", "%", "%Q", "%s", "%Y-%m-%d %", "%Y-%Y", "%G-%V", "%-d.%m.%Y", "%H:%M", "%d.%m.", "mixed", "\0"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -131,6 +134,8 @@ def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
         {"data__closed": True},
         {"data__closed": "Saturday"},
         {"data__closed": ["Sat", 7]},
+        *({"data__timestamp_format": pattern} for pattern in WRONG_FORMATS),
+        {"windows__lookback": 10**20},
         {"data": None},
         {"windows": 26},
     ],
@@ -141,6 +146,14 @@ def test_a_value_that_breaks_a_rule_is_named(change):
 
     with pytest.raises(ParamsError, match=rf"1 mistake\(s\): `{name}`.*Received: "):
         parse_params(shipped(**change))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S.%f%z", "%b %d, %y %I:%M %p", "%G-W%V-%u", "%Y%j", "%Y", "%c %Z", None],
+)
+def test_a_format_of_strptime_that_tells_the_year_is_taken(pattern):
+    assert parse_params(shipped(data__timestamp_format=pattern)).data.timestamp_format == pattern
 
 
 @pytest.mark.parametrize("content", [None, [], "text", 7, {}, {7: 7}])

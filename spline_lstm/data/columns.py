@@ -1,0 +1,125 @@
+"""Columns of a CSV or Parquet file as they stand there, or one clear error."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from spline_lstm.run.errors import DataError
+from spline_lstm.run.files import CORRUPT, require_input
+
+LONGEST_LINE = 1 << 20
+EXACT = "round_trip"  # else a parsed number may be off by one bit
+# Types of Arrow whose cells may tell series apart, and all whose cells hold one value.
+ID = r"u?int\d+|bool|decimal.*|(?:large_)?string(?:_view)?"
+PLAIN = rf"{ID}|(?:large_)?binary(?:_view)?|halffloat|float|double|date.*|time.*|null"
+
+
+def read_columns(path: Path, texts: Sequence[str], numbers: Sequence[str], and_ids: bool = False) -> pd.DataFrame:
+    """Read columns by their names.
+
+    Args:
+        path: CSV or Parquet.
+        texts: Columns whose cells stay text in a CSV.
+        numbers: Other columns.
+        and_ids: Whether to read all others, too, that may hold ids.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        DataError: It is no table with such columns, or has no row.
+    """
+    columns = list(dict.fromkeys([*texts, *numbers]))
+    require_input(path)
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            table = _read_parquet(path, columns, and_ids)
+        else:
+            table = _read_csv(path, columns, texts, and_ids)
+    except UnicodeDecodeError as error:
+        raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
+    except (*CORRUPT, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"`{path}` must be a readable table. Received: {reason}. Mend the file.") from error
+    if table.empty:
+        raise DataError(f"`{path}` must have rows below its header. Received: none. Give it data.")
+    return table
+
+
+def _read_parquet(path: Path, columns: list[str], and_ids: bool) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(path)  # read as a data set, a folder named `load=3` would be a column, too
+    schema = file.schema_arrow
+    _require_columns(path, columns, schema.names)
+    kinds = {field.name: _kind(field.type) for field in schema}
+    for name in columns:
+        if not re.fullmatch(PLAIN, kinds[name]):
+            raise DataError(
+                f"Column {name!r} must hold one number, text or time a cell. Received: {kinds[name]:.80}. Convert it."
+            )
+    if and_ids:
+        others = {name for name, kind in kinds.items() if re.fullmatch(ID, kind) and schema.names.count(name) == 1}
+        columns = [*columns, *sorted(others.difference(columns))]
+    table = file.read(columns=columns).select(columns)
+    for index, name in enumerate(columns):
+        if "binary" in kinds[name]:  # text, as some writers leave it
+            table = table.set_column(index, name, table[index].cast(pa.binary()).cast(pa.string()))
+    try:
+        return table.to_pandas(ignore_metadata=True)
+    except KeyError as error:
+        received = f"{error.args[0]!r:.80}"
+        raise DataError(f"`{path}` must name known time zones. Received: {received}. Write times in UTC.") from error
+
+
+def _kind(kind: Any) -> str:
+    """The name of an Arrow type, or of what a dictionary of it holds."""
+    return str(kind.value_type if str(kind).startswith("dictionary") else kind)
+
+
+def _read_csv(path: Path, columns: list[str], texts: Sequence[str], and_ids: bool) -> pd.DataFrame:
+    _require_text(path)
+    # Neither is a column called NA a number, nor is a file packed because of its name.
+    options = {"encoding": "utf-8-sig", "compression": None, "index_col": False}
+    header = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False, **options).iloc[0]
+    names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]  # as pandas calls them
+    _require_columns(path, columns, names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
+        # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), low_memory=False, float_precision=EXACT, **options)
+    return table if and_ids else table[columns]
+
+
+def _require_text(path: Path) -> None:
+    """Refuse what would make a CSV parser run out of memory or return noise."""
+    with path.open("rb") as file:
+        block = file.read(LONGEST_LINE)
+        if not block.strip():
+            raise DataError(f"`{path}` must have a header and rows. Received: an empty file. Give it data.")
+        while block:
+            if b"\0" in block:
+                raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: binary bytes. Convert it.")
+            if len(block) == LONGEST_LINE and b"\n" not in block and b"\r" not in block:
+                raise DataError(
+                    f"`{path}` must have lines shorter than {LONGEST_LINE} bytes. Received: a longer one. "
+                    "Check that it is a CSV with one row a line."
+                )
+            block = file.read(LONGEST_LINE)
+
+
+def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
+    for name in columns:
+        if found.count(name) > 1:
+            raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
+        if name not in found:
+            near = difflib.get_close_matches(name, found, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else " Mend data.timestamp or data.target in params.yaml."
+            shown = f"{', '.join(map(str, found[:20]))!s:.300}"
+            raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}.{hint}")
