@@ -50,11 +50,8 @@ class Covariates:
     @property
     def channels(self) -> dict[str, int]:
         """How many there are of each role, under the names that the model gives them."""
-        return {
-            "past": self.past,
-            "known": self.known.shape[1] + self.calendar.shape[1],
-            "static": self.static.shape[1],
-        }
+        widths = {name: getattr(self, name).shape[1] for name in ("known", "calendar", "static")}
+        return {"past": self.past, **widths}
 
     def past_rows(self, series: np.ndarray, first: int) -> np.ndarray:
         """The rows of the source that hold past covariates: `(windows, past)`.
@@ -67,12 +64,19 @@ class Covariates:
 
     def known_steps(self, series: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
         """Known covariates of stretches that begin at calendar steps: `(windows, length, known)`."""
-        steps = np.arange(length)
-        parts = []
-        if self.known.shape[1]:
-            parts.append(self.known[self.layout.positions(series, starts)[:, None] + steps])
-        if self.calendar.shape[1]:
-            parts.append(self.calendar[starts[:, None] + steps])
-        if not parts:
-            return np.empty((len(series), length, 0), np.float32)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+        return self.known[self.layout.positions(series, starts)[:, None] + np.arange(length)]
+
+    def effect(self, effects: np.ndarray) -> np.ndarray:
+        """The linear effect of all that is known in advance, `(known steps,)`, float32, in the layout of `known`.
+
+        Args:
+            effects: `(1 + static, known + calendar)`: of the covariates, then of their products with each static one.
+        """
+        result = np.empty(self.layout.size, np.float32)
+        own = self.known.shape[1]
+        parts = zip(self.layout.split(result), self.layout.starts, self.layout.offsets, self.static, strict=False)
+        for part, start, offset, static in parts:
+            slopes = effects[0] + static @ effects[1:]
+            part[:] = self.known[offset : offset + len(part)] @ slopes[:own]
+            part += self.calendar[start : start + len(part)] @ slopes[own:]
+        return result

@@ -80,6 +80,7 @@ class Windows(NamedTuple):
         missing: `(windows, lookback)`, 1 where a value was filled.
         past: `(windows, lookback, past)`, covariates known up to the origin.
         known: `(windows, lookback + horizon, known)`, covariates known for their own time.
+        calendar: `(windows, lookback + horizon, calendar)`, those that all series share.
         static: `(windows, static)`, constants of the series.
         rows: `(windows,)`, int32, the identity of each window's row.
     """
@@ -88,6 +89,7 @@ class Windows(NamedTuple):
     missing: np.ndarray
     past: np.ndarray
     known: np.ndarray
+    calendar: np.ndarray
     static: np.ndarray
     rows: np.ndarray
 
@@ -143,18 +145,23 @@ class WindowSource:
 
     def windows(self, rows: np.ndarray, origins: np.ndarray) -> Windows:
         """All that a model sees."""
-        covariates = self.covariates
-        series = covariates.series[rows]
-        past = covariates.past_rows(series, len(self.identities))
-        channels = self.inputs(past.ravel(), np.repeat(origins, past.shape[1]))
+        covariates, series = self.covariates, self.covariates.series[rows]
+        starts, length = origins - self.lookback + 1, self.lookback + self.horizon
         return Windows(
             self.inputs(rows, origins),
             self.missing(rows, origins),
-            channels.reshape(*past.shape, self.lookback).transpose(0, 2, 1),
-            covariates.known_steps(series, origins - self.lookback + 1, self.lookback + self.horizon),
+            self.past(rows, origins),
+            covariates.known_steps(series, starts, length),
+            covariates.calendar[starts[:, None] + np.arange(length)],
             covariates.static[series],
             self.identities[rows],
         )
+
+    def past(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """What was known at each origin of past covariates: `(windows, lookback, past)`, float32."""
+        past = self.covariates.past_rows(self.covariates.series[rows], len(self.identities))
+        channels = self.inputs(past.ravel(), np.repeat(origins, past.shape[1]))
+        return channels.reshape(*past.shape, self.lookback).transpose(0, 2, 1)
 
     def missing(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Which steps of the inputs were filled: `(windows, lookback)`, float32, 1 where missing."""

@@ -36,6 +36,7 @@ class ForecasterSettings(pydantic.BaseModel):
     rows: Size
     past: Channels
     known: Channels
+    calendar: Channels
     static: Channels
     members: Annotated[list[Size], Field(min_length=1, max_length=16)]
     segment: Size

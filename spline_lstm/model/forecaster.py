@@ -81,13 +81,13 @@ class SegmentRecurrence(keras.layers.Layer):
         horizon: Steps of the forecast.
         rows: Number of rows; each has a learned embedding, as has the unknown one, 0.
         segments: The spline representation of values, missing marks and past covariates in a window.
-        outlines: A coarser one, of known covariates.
         cell: A key of `CELLS`.
         units: Width of the recurrent state, 2 or more.
         dropout: Share of the decoder's state dropped in training.
-        surrounded: Whether there are known or static covariates.
+        surrounded: Whether there are known, calendar or static covariates.
 
-    Inputs: `Windows` whose lookback is this one's or longer.
+    Inputs: `Windows` whose lookback is this one's or longer, level-free, with `calendar` only at the first step of
+    each horizon segment.
     Output shape: `(batch, horizon)`.
     """
 
@@ -97,7 +97,6 @@ class SegmentRecurrence(keras.layers.Layer):
         horizon: int,
         rows: int,
         segments: SplineSegments,
-        outlines: SplineSegments,
         cell: str,
         units: int,
         dropout: float,
@@ -108,8 +107,10 @@ class SegmentRecurrence(keras.layers.Layer):
         self.lookback = lookback
         self.horizon = horizon
         self.segments = segments
-        self.outlines = outlines
         self.horizon_segments = -(-horizon // segments.segment)
+        self.steps = -(-horizon // self.horizon_segments)  # of a horizon segment
+        self.outlines = _outlines(segments, segments.segment, "outlines")
+        self.outlines_ahead = _outlines(segments, self.steps, "outlines_ahead")
         # Every name is given: Keras numbers layers by process, and the numbers would show in checkpoints.
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
         self.recurrence = getattr(keras.layers, CELLS[cell])(units, return_state=True, name="recurrence")
@@ -117,7 +118,7 @@ class SegmentRecurrence(keras.layers.Layer):
         self.row = _embedding(rows + 1, units // 2, "row")
         self.surroundings = keras.layers.Dense(units, name="surroundings") if surrounded else None
         self.dropout = Dropout(dropout, name="dropout")
-        self.decode = keras.layers.Dense(-(-horizon // self.horizon_segments), name="decode")
+        self.decode = keras.layers.Dense(self.steps, name="decode")
 
     def call(self, windows: Windows, training: bool = False) -> Any:
         seen = ops.stack([windows.values, windows.missing], axis=-1)
@@ -145,23 +146,24 @@ class SegmentRecurrence(keras.layers.Layer):
         around = [ops.repeat(windows.static, count, axis=0)]
         if windows.known.shape[-1]:
             ahead = windows.known[:, -self.horizon :]
-            segment = self.outlines.segment
-            ahead = ops.pad(ahead, ((0, 0), (0, count * segment - self.horizon), (0, 0)))
-            outlined = self.outlines(ahead)
+            surplus = count * self.steps - self.horizon
+            outlined = self.outlines_ahead(ops.pad(ahead, ((0, 0), (0, surplus), (0, 0))))
             around.append(ops.reshape(outlined, (-1, outlined.shape[-1])))
+        if windows.calendar.shape[-1]:
+            around.append(ops.reshape(windows.calendar, (-1, windows.calendar.shape[-1])))
         return queries + self.surroundings(ops.concatenate(around, axis=-1))
 
 
 class KnownEffects(keras.layers.Layer):
-    """The linear effect of known covariates at each step, set by `RidgeForecaster`; see `linear.known_effect`."""
+    """The linear effect of what is known in advance, set by `RidgeForecaster`; see `Covariates.effect`."""
 
     def __init__(self, known: int, static: int, **kwargs: Any) -> None:
         super().__init__(trainable=False, **kwargs)
         self.effects = self.add_weight(shape=(1 + static, known), initializer="zeros", name="effects", trainable=False)
 
     def call(self, windows: Windows) -> Any:
-        effects = self.effects[0] + ops.matmul(windows.static, self.effects[1:])
-        return ops.einsum("wsk,wk->ws", windows.known, effects)
+        slopes = self.effects[0] + ops.matmul(windows.static, self.effects[1:])
+        return ops.einsum("wsk,wk->ws", ops.concatenate([windows.known, windows.calendar], axis=-1), slopes)
 
 
 @keras.saving.register_keras_serializable(package="spline_lstm")
@@ -179,6 +181,7 @@ class SplineForecaster(keras.Model):
         rows: Number of rows; each has a learned embedding, as has the unknown one, 0.
         past: Number of past covariates.
         known: Number of known covariates.
+        calendar: Number of those that all series share.
         static: Number of static covariates.
         members: Steps that each member reads, `lookback` at most.
         segment: Steps per segment.
@@ -205,6 +208,7 @@ class SplineForecaster(keras.Model):
         rows: int,
         past: int,
         known: int,
+        calendar: int,
         static: int,
         members: Sequence[int],
         segment: int,
@@ -228,6 +232,7 @@ class SplineForecaster(keras.Model):
             "rows": rows,
             "past": past,
             "known": known,
+            "calendar": calendar,
             "static": static,
             "members": list(members),
             "segment": segment,
@@ -244,34 +249,27 @@ class SplineForecaster(keras.Model):
         self.lookback = lookback
         self.horizon = horizon
         self.rows = rows
-        self.channels = {"past": past, "known": known, "static": static}
+        self.channels = {"past": past, "known": known, "calendar": calendar, "static": static}
         self.share = share
         self.input_scale = input_scale
         self.output_scale = output_scale
         segments = SplineSegments(segment, coefficients, degree, penalty, name="segments")
-        outlines = SplineSegments(segment, min(OUTLINE, segment), degree, penalty, name="outlines")
-        shared = (segments, outlines, cell, units, dropout, known + static > 0)
+        shared = (segments, cell, units, dropout, known + calendar + static > 0)
         self.members = [
             SegmentRecurrence(steps, horizon, rows, *shared, name=f"member_{number}")
             for number, steps in enumerate(members)
         ]
-        self.effects = KnownEffects(known, static, name="effects") if known else None
+        self.effects = KnownEffects(known + calendar, static, name="effects") if known + calendar else None
         self.linear = keras.layers.Dense(horizon, use_bias=False, trainable=False, name="linear") if linear else None
         self.build_all()
 
     def build_all(self) -> None:
         """Create every weight, so that a loaded model has the variables of a trained one."""
-        past, known, static = self.channels.values()
-        window = Windows(
-            *(np.zeros((1, self.lookback), "float32") for _ in range(2)),
-            np.zeros((1, self.lookback, past), "float32"),
-            np.zeros((1, self.lookback + self.horizon, known), "float32"),
-            np.zeros((1, static), "float32"),
-            np.zeros(1, "int32"),
-        )
-        self.member_forecasts(window)
-        if self.linear:
-            self.linear(self._linear_inputs(window))
+        past, known, calendar, static = self.channels.values()
+        steps = self.lookback + self.horizon
+        shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
+        zeros = (np.zeros((1, *shape), "float32") for shape in shapes)
+        self(Windows(*zeros, np.zeros(1, "int32")))
         self.built = True
 
     def require_fit(self, lookback: int, horizon: int, rows: int, channels: Mapping[str, int]) -> None:
@@ -296,8 +294,14 @@ class SplineForecaster(keras.Model):
             self.linear.set_weights([ridge.kernel])
 
     def known_effects(self) -> np.ndarray:
-        """`(1 + static, known)`, of known covariates; see `linear.known_effect`."""
+        """`(1 + static, known + calendar)`, see `Covariates.effect`."""
         return self.effects.effects.numpy() if self.effects else np.zeros((1 + self.channels["static"], 0), np.float32)
+
+    @property
+    def segment_starts(self) -> np.ndarray:
+        """The first step of each horizon segment, from 0."""
+        first = self.members[0]
+        return np.arange(first.horizon_segments) * first.steps
 
     def member_forecasts(self, windows: Windows, training: bool = False) -> list[Any]:
         """What each member adds to the level of level-free windows, standardized: `(batch, horizon)` each."""
@@ -313,13 +317,15 @@ class SplineForecaster(keras.Model):
         return level + ahead + linear + self.share * (sum(forecasts) / len(forecasts) - linear)
 
     def _level_free(self, windows: Windows) -> tuple[Windows, Any, Any]:
-        """As `linear.level_free`."""
+        """As `Remainder.level_free`, with what the members see beside the values."""
         values, ahead = windows.values, 0.0
         if self.effects:
             effect = self.effects(windows)
             values, ahead = values - effect[:, : self.lookback], effect[:, self.lookback :]
         level = values[:, -1:]
-        return windows._replace(values=values - level), level, ahead
+        starts = self.lookback + self.segment_starts
+        calendar = ops.take(windows.calendar, starts, axis=1)
+        return windows._replace(values=values - level, calendar=calendar), level, ahead
 
     def _linear_inputs(self, windows: Windows) -> Any:
         if not self.channels["past"]:
@@ -334,3 +340,8 @@ class SplineForecaster(keras.Model):
 
 def _embedding(count: int, units: int, name: str) -> keras.layers.Embedding:
     return keras.layers.Embedding(count, units, keras.initializers.RandomNormal(0.0, 1.0), name=name)
+
+
+def _outlines(segments: SplineSegments, steps: int, name: str) -> SplineSegments:
+    """A representation of known covariates, whose sharp effects are taken out already, by few splines."""
+    return SplineSegments(steps, min(OUTLINE, steps), segments.degree, segments.penalty, name=name)

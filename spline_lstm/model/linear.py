@@ -3,11 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from spline_lstm.data.windows import Windows
+from spline_lstm.data.windows import WindowSource
 from spline_lstm.model.splines import lag_basis
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What the effects of known covariates leave of a source.
+
+    Attributes:
+        source: Where windows are cut from.
+        effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
+    """
+
+    source: WindowSource
+    effects: np.ndarray
+
+    @cached_property
+    def _effect(self) -> np.ndarray | None:
+        return self.source.covariates.effect(self.effects) if self.effects.any() else None
+
+    def level_free(
+        self, rows: np.ndarray, origins: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+        """Windows without their last value, `(windows, lookback)`; that value, `(windows, 1)`; effects ahead of the
+        origins, `(windows, horizon)`.
+        """
+        values, ahead, lookback = self.source.inputs(rows, origins), 0.0, self.source.lookback
+        if self._effect is not None:
+            covariates, length = self.source.covariates, lookback + self.source.horizon
+            effect = covariates.layout.cut(self._effect, covariates.series[rows], origins - lookback + 1, length)
+            values, ahead = values - effect[:, :lookback], effect[:, lookback:]
+        level = values[:, -1:]
+        return values - level, level, ahead
+
+    def linear_inputs(
+        self, rows: np.ndarray, origins: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+        """As `level_free`, the lag splines of past covariates beside the windows: `(windows, inputs)`."""
+        values, level, ahead = self.level_free(rows, origins)
+        if self.source.covariates.past:
+            splines = self.source.past(rows, origins).transpose(0, 2, 1) @ lag_operator(self.source.lookback)
+            values = np.concatenate([values, splines.reshape(len(values), -1)], axis=1)
+        return values, level, ahead
 
 
 @dataclass(frozen=True)
@@ -18,7 +60,7 @@ class RidgeForecaster:
 
     Attributes:
         kernel: `(lookback + past * lags, horizon)`: of the window, then of the lag splines of each past covariate.
-        effects: `(1 + static, known)`: of known covariates, then of their products with each static one.
+        effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
         penalty: The share of the input variance that was chosen.
     """
 
@@ -26,48 +68,13 @@ class RidgeForecaster:
     effects: np.ndarray
     penalty: float
 
-    def predict(self, windows: Windows) -> np.ndarray:
+    def predict(self, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Forecast `(windows, horizon)`, standardized."""
-        free, level, ahead = level_free(windows, self.effects)
-        return linear_inputs(free) @ self.kernel + level + ahead
-
-
-def level_free(windows: Windows, effects: np.ndarray) -> tuple[Windows, np.ndarray, np.ndarray | float]:
-    """Windows without the effects of known covariates and without the last value of what is left.
-
-    Returns:
-        The windows, that value, `(windows, 1)`, and the effects ahead, `(windows, horizon)`.
-    """
-    values, ahead = windows.values, 0.0
-    if effects.any():
-        lookback = values.shape[1]
-        effect = known_effect(windows.known, windows.static, effects)
-        values, ahead = values - effect[:, :lookback], effect[:, lookback:]
-    level = values[:, -1:]
-    return windows._replace(values=values - level), level, ahead
-
-
-def linear_inputs(windows: Windows) -> np.ndarray:
-    """The values of windows and the lag splines of their past covariates side by side: `(windows, inputs)`."""
-    past = windows.past
-    if not past.shape[2]:
-        return windows.values
-    splines = past.transpose(0, 2, 1) @ lag_operator(past.shape[1])
-    return np.concatenate([windows.values, splines.reshape(len(past), -1)], axis=1)
+        inputs, level, ahead = Remainder(source, self.effects).linear_inputs(rows, origins)
+        return inputs @ self.kernel + level + ahead
 
 
 def lag_operator(lookback: int) -> np.ndarray:
     """From the steps of a window to its mean under each lag spline: `(lookback, lags)`, float32."""
     basis = lag_basis(lookback)
     return (basis / basis.sum(axis=0)).astype(np.float32)
-
-
-def known_effect(known: np.ndarray, static: np.ndarray, effects: np.ndarray) -> np.ndarray:
-    """The effect of known covariates at each step: `(windows, steps)`.
-
-    Args:
-        known: `(windows, steps, known)`.
-        static: `(windows, static)`.
-        effects: `(1 + static, known)`: of the covariates, then of their products with each static one.
-    """
-    return np.einsum("wsk,wk->ws", known, effects[0] + static @ effects[1:])

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spline_lstm.data.windows import WindowIndex, Windows, WindowSource
+from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.effects import fit_effects
-from spline_lstm.model.linear import RidgeForecaster, level_free, linear_inputs
+from spline_lstm.model.linear import Remainder, RidgeForecaster
 from spline_lstm.model.splines import lag_basis
 
 PENALTIES = np.logspace(-5, 1, 13)  # shares of the mean variance of an input step
@@ -28,9 +28,9 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     solved in closed form while the other stands. Effects that do not pay on validation windows are left out.
     """
     channels = source.covariates.channels
-    nothing = np.zeros((1 + channels["static"], channels["known"]), np.float32)
+    nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
-    if channels["known"]:
+    if nothing.size:
         standing = RidgeForecaster(np.zeros_like(candidates[0][0].kernel), nothing, 0.0)
         for _ in range(ROUNDS):
             effects = fit_effects(source, train, validation, standing.kernel)
@@ -92,26 +92,21 @@ class _Solver:
 def typical_sizes(source: WindowSource, windows: WindowIndex, effects: np.ndarray) -> tuple[float, float]:
     """Root mean squares of inputs and of targets, both without the effects of known covariates and without level."""
     totals, counts = np.zeros(2), np.zeros(2)
-    for free, targets in _chunks(source, windows, effects):
-        parts = free.values, targets
-        totals += [np.nansum(part**2, dtype=float) for part in parts]
-        counts += [np.isfinite(part).sum() for part in parts]
+    for parts in _chunks(Remainder(source, effects), windows):
+        totals += [np.nansum(part**2, dtype=float) for part in (parts[0][:, : source.lookback], parts[1])]
+        counts += [np.isfinite(part).sum() for part in (parts[0][:, : source.lookback], parts[1])]
     sizes = np.sqrt(totals / np.maximum(counts, 1))
     return tuple(float(size) if size > 0 else 1.0 for size in sizes)  # type: ignore[return-value]
 
 
-def _chunks(
-    source: WindowSource, windows: WindowIndex, effects: np.ndarray
-) -> Iterator[tuple[Windows, np.ndarray]]:
-    """Level-free windows and targets, some at a time."""
-    channels = source.covariates.channels
-    width = 2 + channels["past"] + channels["known"]
-    size = max(1, CHUNK_FLOATS // ((source.lookback + source.horizon) * width))
+def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Linear inputs and level-free targets, some at a time."""
+    source = remainder.source
+    size = max(1, CHUNK_FLOATS // ((source.lookback + source.horizon) * (1 + source.covariates.past)))
     for start in range(0, len(windows), size):
-        part = slice(start, start + size)
-        rows, origins = windows.rows[part], windows.origins[part]
-        free, level, ahead = level_free(source.windows(rows, origins), effects)
-        yield free, source.outputs(rows, origins) - level - ahead
+        rows, origins = windows.rows[start : start + size], windows.origins[start : start + size]
+        inputs, level, ahead = remainder.linear_inputs(rows, origins)
+        yield inputs, source.outputs(rows, origins) - level - ahead
 
 
 def _moments(
@@ -120,8 +115,8 @@ def _moments(
     """Mean products of inputs with themselves and with targets, missing ones imputed; whether there were any."""
     size = len(imputer.kernel)
     gram, cross, incomplete = np.zeros((size, size)), np.zeros((size, source.horizon)), False
-    for free, targets in _chunks(source, windows, imputer.effects):
-        inputs, missing = linear_inputs(free), np.isnan(targets)
+    for inputs, targets in _chunks(Remainder(source, imputer.effects), windows):
+        missing = np.isnan(targets)
         if missing.any():
             incomplete = True
             targets = np.where(missing, inputs @ imputer.kernel, targets)
@@ -133,8 +128,7 @@ def _moments(
 def _squared_errors(source: WindowSource, windows: WindowIndex, candidates: list[RidgeForecaster]) -> np.ndarray:
     """Of ridges with the same effects."""
     totals = np.zeros(len(candidates))
-    for free, targets in _chunks(source, windows, candidates[0].effects):
-        inputs = linear_inputs(free)
+    for inputs, targets in _chunks(Remainder(source, candidates[0].effects), windows):
         for index, candidate in enumerate(candidates):
             totals[index] += np.nansum((inputs @ candidate.kernel - targets) ** 2, dtype=float)
     return totals

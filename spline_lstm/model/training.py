@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from spline_lstm.data.windows import UNKNOWN, WindowIndex, Windows, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.linear import level_free
+from spline_lstm.model.linear import Remainder
 from spline_lstm.model.progress import PROGRESS_SECONDS, FitProgress
 from spline_lstm.run.params import TrainParams
 
@@ -53,6 +53,36 @@ class FitResult:
     last: list[np.ndarray]
     best_epoch: int
     history: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class MemberInputs:
+    """What members see of windows: level-free, without the effects of known covariates.
+
+    Attributes:
+        remainder: Where windows are cut from.
+        segment_starts: `(horizon segments,)`, the steps ahead at which members look at the calendar, from 0.
+    """
+
+    remainder: Remainder
+    segment_starts: np.ndarray
+
+    def gather(self, windows: WindowIndex, chosen: np.ndarray) -> tuple[Windows, np.ndarray]:
+        """Some of the windows and their targets, `(windows, horizon)`, NaN where nothing was observed."""
+        rows, origins = windows.rows[chosen], windows.origins[chosen]
+        source, covariates = self.remainder.source, self.remainder.source.covariates
+        series, starts = covariates.series[rows], origins - source.lookback + 1
+        values, level, ahead = self.remainder.level_free(rows, origins)
+        inputs = Windows(
+            values,
+            source.missing(rows, origins),
+            source.past(rows, origins),
+            covariates.known_steps(series, starts, source.lookback + source.horizon),
+            covariates.calendar[origins[:, None] + 1 + self.segment_starts],
+            covariates.static[series],
+            source.identities[rows],
+        )
+        return inputs, source.outputs(rows, origins) - level - ahead
 
 
 def seed_everything(seed: int) -> None:
@@ -93,8 +123,8 @@ def fit(
     # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
     step, averages = compiled_step(model, PolynomialDecay(0.0, max(1, steps // 2), params.learning_rate))
     error_of = _compiled_error(model)
-    effects = model.known_effects()
-    batches = train_batches(source, train, effects, size, np.random.default_rng(seed), bool(params.augment))
+    seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
+    batches = train_batches(seen, train, size, np.random.default_rng(seed), bool(params.augment))
 
     history: list[Epoch] = []
     best: tuple[float, int, list[np.ndarray]] | None = None
@@ -106,7 +136,7 @@ def fit(
             progress.batch_done()
         trained = [weight.numpy() for weight in model.trainable_variables]
         _assign(model, [average.numpy() for average in averages])
-        validation_mse = _mean_error(error_of, source, validation, effects)
+        validation_mse = _mean_error(error_of, seen, validation)
         averaged = model.get_weights()
         history.append(Epoch(epoch, total / steps, validation_mse))
         if best is None or validation_mse < best[0]:
@@ -261,15 +291,13 @@ def _compiled_error(model: SplineForecaster) -> Callable[..., tf.Tensor]:
     return error
 
 
-def _mean_error(
-    error_of: Callable[..., tf.Tensor], source: WindowSource, windows: WindowIndex, effects: np.ndarray
-) -> float:
+def _mean_error(error_of: Callable[..., tf.Tensor], seen: MemberInputs, windows: WindowIndex) -> float:
     """Mean squared error; a last, partial batch is filled with repeated windows whose targets are hidden."""
     size = min(PREDICT_BATCH, len(windows))
     total, count = 0.0, 0.0
     for start in range(0, len(windows), size):
         chosen = np.arange(start, start + size)
-        window, targets = _gather(source, windows, np.minimum(chosen, len(windows) - 1), effects)
+        window, targets = seen.gather(windows, np.minimum(chosen, len(windows) - 1))
         targets[chosen >= len(windows)] = np.nan
         squares, observed = error_of(window, targets)
         total, count = total + float(squares), count + float(observed)
@@ -277,37 +305,23 @@ def _mean_error(
 
 
 def train_batches(
-    source: WindowSource,
-    windows: WindowIndex,
-    effects: np.ndarray,
-    size: int,
-    random: np.random.Generator,
-    augmented: bool,
+    seen: MemberInputs, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
 ) -> Iterator[tuple[Windows, np.ndarray]]:
-    """Level-free batches without end: pass after pass over the windows, each in a new order.
+    """Batches without end: pass after pass over the windows, each in a new order.
 
     Where there are several rows, some windows do not say whose they are, so that an unknown row is learned, too.
     """
-    several = len(source.layout) > 1
+    several = len(seen.remainder.source.identities) > 1
     while True:
         order = random.permutation(len(windows))
         for start in range(0, len(order) - size + 1, size):
-            batch, targets = _gather(source, windows, order[start : start + size], effects)
+            batch, targets = seen.gather(windows, order[start : start + size])
             if augmented:
                 batch, targets = augment(batch, targets, random)
             if several:
                 nameless = random.random(size) < NAMELESS
                 batch = batch._replace(rows=np.where(nameless, UNKNOWN, batch.rows).astype(np.int32))
             yield batch, targets
-
-
-def _gather(
-    source: WindowSource, windows: WindowIndex, chosen: np.ndarray, effects: np.ndarray
-) -> tuple[Windows, np.ndarray]:
-    """Windows and targets without the effects of known covariates and without their level."""
-    rows, origins = windows.rows[chosen], windows.origins[chosen]
-    batch, level, ahead = level_free(source.windows(rows, origins), effects)
-    return batch, source.outputs(rows, origins) - level - ahead
 
 
 def _assign(model: SplineForecaster, values: list[np.ndarray]) -> None:
