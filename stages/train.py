@@ -25,8 +25,8 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     prepared = load_prepared(paths)
     source, windows = prepared.source, prepared.windows("train")
     validation = prepared.windows("validation")
-    ridge = fit_ridge(source, windows, validation) if params.model.linear else None
-    input_scale, output_scale = typical_sizes(source, windows)
+    ridge = fit_ridge(source, windows, validation)
+    input_scale, output_scale = typical_sizes(source, windows, ridge.effects)
 
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
@@ -36,10 +36,9 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     seed_everything(params.seed)
     rows = len(prepared.names)
     settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(windows))
-    settings |= {"input_scale": input_scale, "output_scale": output_scale}
+    settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
     model = SplineForecaster(**settings)
-    if ridge:
-        model.set_linear(ridge.kernel)
+    model.set_linear(ridge)
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
     resolved = train_settings(params.train, rows)
     result = fit(model, source, windows, validation, resolved, params.seed)

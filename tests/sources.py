@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import fill_gaps
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.windows import WindowSource
@@ -25,7 +26,8 @@ def ragged_source(
 ) -> WindowSource:
     """Rows of `(steps,)` each, NaN where nothing was observed, known to the model by their numbers from 1."""
     filled = fill_gaps(np.concatenate(rows).astype(float), layout_of(rows, starts), seasons, decay)
-    return WindowSource(filled, lookback, horizon, np.arange(1, len(rows) + 1, dtype=np.int32))
+    numbers = np.arange(1, len(rows) + 1, dtype=np.int32)
+    return WindowSource(filled, lookback, horizon, numbers, Covariates.none(filled.layout, horizon))
 
 
 def source_of(

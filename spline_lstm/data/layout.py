@@ -66,6 +66,10 @@ class Layout:
         for row, start in zip(self.split(flat), self.starts, strict=True):
             yield row[: max(0, step - start)]
 
+    def first(self, rows: int) -> Layout:
+        """The layout of the first rows alone."""
+        return Layout(self.starts[:rows], self.lengths[:rows])
+
     def keep(self, flat: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Layout]:
         """A flat array and its layout with some rows only; `rows` is `(rows,)`, True for those kept."""
         return flat[np.repeat(rows, self.lengths)], Layout(self.starts[rows], self.lengths[rows])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import FilledSeries
 from spline_lstm.data.layout import Layout
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
@@ -79,6 +81,28 @@ def _end(name: str, border: float | int | str | None, start: int, timestamps: pd
     return len(timestamps) if rounded_up else end
 
 
+class Windows(NamedTuple):
+    """All that a model sees of some windows, as known at their origins; everything is standardized, float32.
+
+    Attributes:
+        values: `(windows, lookback)`; step `lookback - 1` is the origin.
+        missing: `(windows, lookback)`, 1 where a value was filled.
+        past: `(windows, lookback, past)`, covariates known up to the origin.
+        known: `(windows, lookback + horizon, known)`, covariates known for their own time.
+        calendar: `(windows, lookback + horizon, calendar)`, those that all series share.
+        static: `(windows, static)`, constants of the series.
+        rows: `(windows,)`, int32, the identity of each window's row.
+    """
+
+    values: np.ndarray
+    missing: np.ndarray
+    past: np.ndarray
+    known: np.ndarray
+    calendar: np.ndarray
+    static: np.ndarray
+    rows: np.ndarray
+
+
 @dataclass(frozen=True)
 class WindowSource:
     """Filled series from which windows are cut; it holds no window itself.
@@ -87,20 +111,27 @@ class WindowSource:
     window sees.
 
     Attributes:
-        filled: What was known at each origin, standardized.
+        filled: What was known at each origin, standardized: the rows to forecast, then those of past covariates.
         lookback: Steps of an input.
         horizon: Steps of a target.
         identities: `(rows,)`, int32, by which the model knows each row; `UNKNOWN` for one that training did not see.
+        covariates: What accompanies the rows.
     """
 
     filled: FilledSeries
     lookback: int
     horizon: int
     identities: np.ndarray
+    covariates: Covariates
 
     @property
     def layout(self) -> Layout:
         return self.filled.layout
+
+    @property
+    def targets(self) -> Layout:
+        """Where the rows to forecast stand."""
+        return self.layout.first(len(self.identities))
 
     def inputs(self, rows: np.ndarray, origins: np.ndarray, lookback: int | None = None) -> np.ndarray:
         """What was known at each origin of the steps up to it.
@@ -120,6 +151,26 @@ class WindowSource:
             held = self.filled.held[np.maximum(newest - back, 0)]
             windows[open_] = np.where(back < open_steps[open_, None], held, windows[open_])
         return windows
+
+    def windows(self, rows: np.ndarray, origins: np.ndarray) -> Windows:
+        """All that a model sees."""
+        covariates, series = self.covariates, self.covariates.series[rows]
+        starts, length = origins - self.lookback + 1, self.lookback + self.horizon
+        return Windows(
+            self.inputs(rows, origins),
+            self.missing(rows, origins),
+            self.past(rows, origins),
+            covariates.known_steps(series, starts, length),
+            covariates.calendar[starts[:, None] + np.arange(length)],
+            covariates.static[series],
+            self.identities[rows],
+        )
+
+    def past(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """What was known at each origin of past covariates: `(windows, lookback, past)`, float32."""
+        past = self.covariates.past_rows(self.covariates.series[rows], len(self.identities))
+        channels = self.inputs(past.ravel(), np.repeat(origins, past.shape[1]))
+        return channels.reshape(*past.shape, self.lookback).transpose(0, 2, 1)
 
     def missing(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Which steps of the inputs were filled: `(windows, lookback)`, float32, 1 where missing."""
@@ -188,7 +239,7 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
     Raises:
         InsufficientDataError: There is none, or not one of their targets was observed.
     """
-    rows, origins = origins_of(source.layout, splits.bounds(name), source.lookback, source.horizon)
+    rows, origins = origins_of(source.targets, splits.bounds(name), source.lookback, source.horizon)
     usable = source.usable(rows, origins, longest_gap, max_missing)
     if not usable.any():
         start, end = splits.bounds(name)

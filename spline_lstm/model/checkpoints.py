@@ -21,6 +21,7 @@ from spline_lstm.run.params import Cell
 EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 LARGEST_WEIGHTS = 1 << 30
 Size = Annotated[int, Field(gt=0, le=100_000, strict=True)]
+Channels = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 Scale = Annotated[float, Field(gt=0)]
 
 
@@ -33,6 +34,10 @@ class ForecasterSettings(pydantic.BaseModel):
     lookback: Size
     horizon: Size
     rows: Size
+    past: Channels
+    known: Channels
+    calendar: Channels
+    static: Channels
     members: Annotated[list[Size], Field(min_length=1, max_length=16)]
     segment: Size
     coefficients: Annotated[int, Field(gt=0, le=4096, strict=True)]

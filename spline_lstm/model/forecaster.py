@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,9 +10,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from spline_lstm.data.windows import Windows
+from spline_lstm.model.linear import RidgeForecaster, lag_operator
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
 from spline_lstm.run.params import CELLS
+
+OUTLINE = 4  # B-splines per segment of a known covariate
 
 
 @keras.saving.register_keras_serializable(package="spline_lstm")
@@ -76,12 +80,14 @@ class SegmentRecurrence(keras.layers.Layer):
         lookback: Steps it reads.
         horizon: Steps of the forecast.
         rows: Number of rows; each has a learned embedding, as has the unknown one, 0.
-        segments: The spline representation of a window.
+        segments: The spline representation of values, missing marks and past covariates in a window.
         cell: A key of `CELLS`.
         units: Width of the recurrent state, 2 or more.
         dropout: Share of the decoder's state dropped in training.
+        surrounded: Whether there are known, calendar or static covariates.
 
-    Inputs: `values` and `missing`, `(batch, lookback or more)`; `rows`, `(batch,)`, integers from 0 to `rows`.
+    Inputs: `Windows` whose lookback is this one's or longer, level-free, with `calendar` only at the first step of
+    each horizon segment.
     Output shape: `(batch, horizon)`.
     """
 
@@ -94,6 +100,7 @@ class SegmentRecurrence(keras.layers.Layer):
         cell: str,
         units: int,
         dropout: float,
+        surrounded: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,32 +108,70 @@ class SegmentRecurrence(keras.layers.Layer):
         self.horizon = horizon
         self.segments = segments
         self.horizon_segments = -(-horizon // segments.segment)
+        self.steps = -(-horizon // self.horizon_segments)  # of a horizon segment
+        self.outlines = _outlines(segments, segments.segment, "outlines")
+        self.outlines_ahead = _outlines(segments, self.steps, "outlines_ahead")
         # Every name is given: Keras numbers layers by process, and the numbers would show in checkpoints.
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
         self.recurrence = getattr(keras.layers, CELLS[cell])(units, return_state=True, name="recurrence")
         self.position = _embedding(self.horizon_segments, units - units // 2, "position")
         self.row = _embedding(rows + 1, units // 2, "row")
+        self.surroundings = keras.layers.Dense(units, name="surroundings") if surrounded else None
         self.dropout = Dropout(dropout, name="dropout")
-        self.decode = keras.layers.Dense(-(-horizon // self.horizon_segments), name="decode")
+        self.decode = keras.layers.Dense(self.steps, name="decode")
 
-    def call(self, values: Any, missing: Any, rows: Any, training: bool = False) -> Any:
-        window = ops.stack([values[:, -self.lookback :], missing[:, -self.lookback :]], axis=-1)
-        _, *states = self.recurrence(self.encode(self.segments(window)))
+    def call(self, windows: Windows, training: bool = False) -> Any:
+        seen = ops.stack([windows.values, windows.missing], axis=-1)
+        seen = ops.concatenate([seen, windows.past], axis=-1) if windows.past.shape[-1] else seen
+        read = self.segments(seen[:, -self.lookback :])
+        steps = windows.values.shape[1]
+        if windows.known.shape[-1]:
+            around = self.outlines(windows.known[:, steps - self.lookback : steps])
+            read = ops.concatenate([read, around], axis=-1)
+        _, *states = self.recurrence(self.encode(read))
         # One more cell step for every horizon segment, each from the window's final state.
         count = self.horizon_segments
-        positions = ops.tile(self.position(ops.arange(count)), (ops.shape(rows)[0], 1))
-        queries = ops.concatenate([positions, ops.repeat(self.row(rows), count, axis=0)], axis=-1)
-        output, _ = self.recurrence.cell(queries, [ops.repeat(state, count, axis=0) for state in states])
+        states = [ops.repeat(state, count, axis=0) for state in states]
+        output, _ = self.recurrence.cell(self._queries(windows), states)
         decoded = self.decode(self.dropout(output, training=training))
         return ops.reshape(decoded, (-1, count * decoded.shape[-1]))[:, : self.horizon]
+
+    def _queries(self, windows: Windows) -> Any:
+        """What each horizon segment asks with: `(batch * segments, units)`."""
+        count = self.horizon_segments
+        positions = ops.tile(self.position(ops.arange(count)), (ops.shape(windows.rows)[0], 1))
+        queries = ops.concatenate([positions, ops.repeat(self.row(windows.rows), count, axis=0)], axis=-1)
+        if self.surroundings is None:
+            return queries
+        around = [ops.repeat(windows.static, count, axis=0)]
+        if windows.known.shape[-1]:
+            ahead = windows.known[:, -self.horizon :]
+            surplus = count * self.steps - self.horizon
+            outlined = self.outlines_ahead(ops.pad(ahead, ((0, 0), (0, surplus), (0, 0))))
+            around.append(ops.reshape(outlined, (-1, outlined.shape[-1])))
+        if windows.calendar.shape[-1]:
+            around.append(ops.reshape(windows.calendar, (-1, windows.calendar.shape[-1])))
+        return queries + self.surroundings(ops.concatenate(around, axis=-1))
+
+
+class KnownEffects(keras.layers.Layer):
+    """The linear effect of what is known in advance, set by `RidgeForecaster`; see `Covariates.effect`."""
+
+    def __init__(self, known: int, static: int, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.effects = self.add_weight(shape=(1 + static, known), initializer="zeros", name="effects", trainable=False)
+
+    def call(self, windows: Windows) -> Any:
+        slopes = self.effects[0] + ops.matmul(windows.static, self.effects[1:])
+        return ops.einsum("wsk,wk->ws", ops.concatenate([windows.known, windows.calendar], axis=-1), slopes)
 
 
 @keras.saving.register_keras_serializable(package="spline_lstm")
 class SplineForecaster(keras.Model):
     """Forecasts a window from its spline segments; all rows (series, targets) share the weights.
 
-    The window's last value is taken out and put back at the end. With `linear`, a fixed linear map
-    of the window (set by `set_linear`) lies underneath, and the forecast is
+    The effects of known covariates and then the window's last value are taken out and put back at the end. With
+    `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and the forecast is
     `linear + share * (mean of the members - linear)`.
     The members see their input and speak their output in units of their typical sizes.
 
@@ -134,6 +179,10 @@ class SplineForecaster(keras.Model):
         lookback: Steps of the window.
         horizon: Steps of the forecast.
         rows: Number of rows; each has a learned embedding, as has the unknown one, 0.
+        past: Number of past covariates.
+        known: Number of known covariates.
+        calendar: Number of those that all series share.
+        static: Number of static covariates.
         members: Steps that each member reads, `lookback` at most.
         segment: Steps per segment.
         coefficients: B-splines per segment of the window.
@@ -147,8 +196,7 @@ class SplineForecaster(keras.Model):
         input_scale: Typical size of a window's departures from its last value, standardized.
         output_scale: Typical size of the targets' departures from it, standardized.
 
-    Inputs: `values`, `(batch, lookback)`, standardized; `missing`, `(batch, lookback)`, 1 where a
-    value was filled; `rows`, `(batch,)`, integers from 0 to `rows`.
+    Inputs: `Windows`, standardized.
     Output shape: `(batch, horizon)`, standardized.
     """
 
@@ -158,6 +206,10 @@ class SplineForecaster(keras.Model):
         lookback: int,
         horizon: int,
         rows: int,
+        past: int,
+        known: int,
+        calendar: int,
+        static: int,
         members: Sequence[int],
         segment: int,
         coefficients: int,
@@ -178,6 +230,10 @@ class SplineForecaster(keras.Model):
             "lookback": lookback,
             "horizon": horizon,
             "rows": rows,
+            "past": past,
+            "known": known,
+            "calendar": calendar,
+            "static": static,
             "members": list(members),
             "segment": segment,
             "coefficients": coefficients,
@@ -193,58 +249,90 @@ class SplineForecaster(keras.Model):
         self.lookback = lookback
         self.horizon = horizon
         self.rows = rows
+        self.channels = {"past": past, "known": known, "calendar": calendar, "static": static}
         self.share = share
         self.input_scale = input_scale
         self.output_scale = output_scale
         segments = SplineSegments(segment, coefficients, degree, penalty, name="segments")
+        shared = (segments, cell, units, dropout, known + calendar + static > 0)
         self.members = [
-            SegmentRecurrence(steps, horizon, rows, segments, cell, units, dropout, name=f"member_{number}")
+            SegmentRecurrence(steps, horizon, rows, *shared, name=f"member_{number}")
             for number, steps in enumerate(members)
         ]
+        self.effects = KnownEffects(known + calendar, static, name="effects") if known + calendar else None
         self.linear = keras.layers.Dense(horizon, use_bias=False, trainable=False, name="linear") if linear else None
         self.build_all()
 
     def build_all(self) -> None:
         """Create every weight, so that a loaded model has the variables of a trained one."""
-        values, rows = np.zeros((1, self.lookback), "float32"), np.zeros(1, "int32")
-        self.member_forecasts(values, values, rows)
-        if self.linear:
-            self.linear(values)
+        past, known, calendar, static = self.channels.values()
+        steps = self.lookback + self.horizon
+        shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
+        zeros = (np.zeros((1, *shape), "float32") for shape in shapes)
+        self(Windows(*zeros, np.zeros(1, "int32")))
         self.built = True
 
-    def require_fit(self, lookback: int, horizon: int, rows: int) -> None:
+    def require_fit(self, lookback: int, horizon: int, rows: int, channels: Mapping[str, int]) -> None:
         """Refuse windows of another shape, or of more rows, than the model was built for.
 
         Raises:
             ShapeError: They differ.
         """
-        built = (self.lookback, self.horizon)
-        if built != (lookback, horizon) or rows > self.rows:
+        built = {"lookback": self.lookback, "horizon": self.horizon, **self.channels}
+        given = {"lookback": lookback, "horizon": horizon, **channels}
+        if built != given or rows > self.rows:
             raise ShapeError(
-                f"The model takes lookback and horizon of {built} and {self.rows} rows. "
-                f"Received: {(lookback, horizon)} and {rows}. Run `dvc repro`, which trains a model for this data."
+                f"The model takes {built} and {self.rows} rows. "
+                f"Received: {given} and {rows}. Run `dvc repro`, which trains a model for this data."
             )
 
-    def set_linear(self, kernel: np.ndarray) -> None:
-        """Set the linear forecast of level-free windows: `(lookback, horizon)`."""
-        assert self.linear is not None
-        self.linear.set_weights([kernel])
+    def set_linear(self, ridge: RidgeForecaster) -> None:
+        """Set the effects and the linear forecast."""
+        if self.effects:
+            self.effects.set_weights([ridge.effects])
+        if self.linear:
+            self.linear.set_weights([ridge.kernel])
 
-    def member_forecasts(self, values: Any, missing: Any, rows: Any, training: bool = False) -> list[Any]:
+    def known_effects(self) -> np.ndarray:
+        """`(1 + static, known + calendar)`, see `Covariates.effect`."""
+        return self.effects.effects.numpy() if self.effects else np.zeros((1 + self.channels["static"], 0), np.float32)
+
+    @property
+    def segment_starts(self) -> np.ndarray:
+        """The first step of each horizon segment, from 0."""
+        first = self.members[0]
+        return np.arange(first.horizon_segments) * first.steps
+
+    def member_forecasts(self, windows: Windows, training: bool = False) -> list[Any]:
         """What each member adds to the level of level-free windows, standardized: `(batch, horizon)` each."""
-        return [
-            member(values / self.input_scale, missing, rows, training=training) * self.output_scale
-            for member in self.members
-        ]
+        windows = windows._replace(values=windows.values / self.input_scale)
+        return [member(windows, training=training) * self.output_scale for member in self.members]
 
-    def call(self, values: Any, missing: Any, rows: Any, training: bool = False) -> Any:
-        level = values[:, -1:]
-        values = values - level
-        linear = self.linear(values) if self.linear else 0.0
+    def call(self, windows: Windows, training: bool = False) -> Any:
+        windows, level, ahead = self._level_free(windows)
+        linear = self.linear(self._linear_inputs(windows)) if self.linear else 0.0
         if self.share == 0:
-            return level + linear
-        forecasts = self.member_forecasts(values, missing, rows, training=training)
-        return level + linear + self.share * (sum(forecasts) / len(forecasts) - linear)
+            return level + ahead + linear
+        forecasts = self.member_forecasts(windows, training=training)
+        return level + ahead + linear + self.share * (sum(forecasts) / len(forecasts) - linear)
+
+    def _level_free(self, windows: Windows) -> tuple[Windows, Any, Any]:
+        """As `Remainder.level_free`, with what the members see beside the values."""
+        values, ahead = windows.values, 0.0
+        if self.effects:
+            effect = self.effects(windows)
+            values, ahead = values - effect[:, : self.lookback], effect[:, self.lookback :]
+        level = values[:, -1:]
+        starts = self.lookback + self.segment_starts
+        calendar = ops.take(windows.calendar, starts, axis=1)
+        return windows._replace(values=values - level, calendar=calendar), level, ahead
+
+    def _linear_inputs(self, windows: Windows) -> Any:
+        if not self.channels["past"]:
+            return windows.values
+        splines = ops.matmul(ops.transpose(windows.past, (0, 2, 1)), lag_operator(self.lookback))
+        splines = ops.reshape(splines, (-1, splines.shape[1] * splines.shape[2]))
+        return ops.concatenate([windows.values, splines], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, **self.settings, "share": self.share}
@@ -252,3 +340,8 @@ class SplineForecaster(keras.Model):
 
 def _embedding(count: int, units: int, name: str) -> keras.layers.Embedding:
     return keras.layers.Embedding(count, units, keras.initializers.RandomNormal(0.0, 1.0), name=name)
+
+
+def _outlines(segments: SplineSegments, steps: int, name: str) -> SplineSegments:
+    """A representation of known covariates, whose sharp effects are taken out already, by few splines."""
+    return SplineSegments(steps, min(OUTLINE, steps), segments.degree, segments.penalty, name=name)

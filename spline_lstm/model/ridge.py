@@ -1,4 +1,4 @@
-"""Closed-form ridge regression from level-free windows to all horizon steps at once.
+"""Closed-form linear forecasts: what is known in advance by regression, the rest by ridge from level-free windows.
 
 It is a baseline by itself and the linear part under the recurrent forecaster.
 """
@@ -6,98 +6,129 @@ It is a baseline by itself and the linear part under the recurrent forecaster.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from spline_lstm.data.windows import WindowIndex, WindowSource
+from spline_lstm.model.effects import fit_effects
+from spline_lstm.model.linear import Remainder, RidgeForecaster
+from spline_lstm.model.splines import lag_basis
 
 PENALTIES = np.logspace(-5, 1, 13)  # shares of the mean variance of an input step
-CHUNK = 4096  # windows in memory at a time
+PAST_WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of past covariates beside the window; the smaller, the more they are penalised
+CHUNK_FLOATS = 1 << 22  # inputs in memory at a time
 IMPUTATIONS = 4  # passes that let missing targets take the model's own forecast
-
-
-@dataclass(frozen=True)
-class RidgeForecaster:
-    """Linear map of what a window stands out from its last value.
-
-    It has no intercept: a drift that only the train rows had is not carried on.
-
-    Attributes:
-        kernel: `(lookback, horizon)`.
-        penalty: The share of the input variance that was chosen.
-    """
-
-    kernel: np.ndarray
-    penalty: float
-
-    def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Forecast `(windows, horizon)` from `(windows, lookback)`, both standardized."""
-        level = inputs[:, -1:]
-        return (inputs - level) @ self.kernel + level
+ROUNDS = 2  # in which effects and kernel take turns
 
 
 def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
-    """Solve on train windows for every penalty, and keep the one with the least validation error.
+    """Solve on train windows for every penalty, and keep what has the least validation error.
+
+    Effects of known covariates and the kernel of what they leave take turns (Cochrane & Orcutt 1949): each is
+    solved in closed form while the other stands. Effects that do not pay on validation windows are left out.
+    """
+    channels = source.covariates.channels
+    nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
+    candidates = [_fit_kernel(source, train, validation, nothing)]
+    if nothing.size:
+        standing = RidgeForecaster(np.zeros_like(candidates[0][0].kernel), nothing, 0.0)
+        for _ in range(ROUNDS):
+            effects = fit_effects(source, train, validation, standing.kernel)
+            candidates.append(_fit_kernel(source, train, validation, effects))
+            standing = candidates[-1][0]
+    return min(candidates, key=lambda candidate: candidate[1])[0]
+
+
+def _fit_kernel(
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray
+) -> tuple[RidgeForecaster, float]:
+    """The kernel beside given effects, and its squared validation error.
 
     Missing targets must not count. They are replaced by the model's own forecast and the solution
     is repeated, whose fixed point solves the normal equations of the observed targets alone
     (the EM view of least squares with missing values).
     """
-    gram, cross = _moments(source, train, None)
-    values, vectors = np.linalg.eigh(gram)
-    values = np.maximum(values, 0)
-    unit = values.sum() / len(values) + np.finfo(float).tiny
-
-    def solve(penalty: float, cross: np.ndarray) -> RidgeForecaster:
-        kernel = vectors @ ((vectors.T @ cross) / (values + penalty * unit)[:, None])
-        return RidgeForecaster(kernel.astype(np.float32), float(penalty))
-
-    candidates = [solve(penalty, cross) for penalty in PENALTIES]
-    best = candidates[int(np.argmin(_squared_errors(source, validation, candidates)))]
-    if any(np.isnan(outputs).any() for _, outputs in _chunks(source, train)):
+    lookback, horizon = source.lookback, source.horizon
+    inputs = lookback + source.covariates.past * lag_basis(lookback).shape[1]
+    level = RidgeForecaster(np.zeros((inputs, horizon), np.float32), effects, 0.0)
+    gram, cross, incomplete = _moments(source, train, level)
+    solvers = [_Solver(gram, lookback, weight) for weight in (PAST_WEIGHTS if inputs > lookback else (1.0,))]
+    candidates = [(solver, penalty) for solver in solvers for penalty in PENALTIES]
+    ridges = [RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty)) for solver, penalty in candidates]
+    errors = _squared_errors(source, validation, ridges)
+    best = int(np.argmin(errors))
+    solver, penalty = candidates[best]
+    ridge, error = ridges[best], errors[best]
+    if incomplete:
         for _ in range(IMPUTATIONS):
-            best = solve(best.penalty, _moments(source, train, best)[1])
-    return best
+            cross = _moments(source, train, ridge)[1]
+            ridge = RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty))
+        error = _squared_errors(source, validation, [ridge])[0]
+    return ridge, float(error)
 
 
-def typical_sizes(source: WindowSource, windows: WindowIndex) -> tuple[float, float]:
-    """Root mean squares of inputs and of targets, both less the window's last value."""
+class _Solver:
+    """Ridge regression for one weight of past covariates, from one decomposition for all penalties.
+
+    Args:
+        gram: `(inputs, inputs)`, mean products of inputs.
+        lookback: How many of them are of the window; the others are of past covariates.
+        weight: By which the latter are multiplied.
+    """
+
+    def __init__(self, gram: np.ndarray, lookback: int, weight: float) -> None:
+        self.weights = np.where(np.arange(len(gram)) < lookback, 1.0, weight)
+        values, self.vectors = np.linalg.eigh(gram * self.weights * self.weights[:, None])
+        self.values = np.maximum(values, 0)
+        self.unit = np.trace(gram[:lookback, :lookback]) / lookback + np.finfo(float).tiny
+
+    def kernel(self, penalty: float, cross: np.ndarray) -> np.ndarray:
+        """`(inputs, horizon)`, float32."""
+        rotated = self.vectors.T @ (cross * self.weights[:, None])
+        solution = self.vectors @ (rotated / (self.values + penalty * self.unit)[:, None])
+        return (solution * self.weights[:, None]).astype(np.float32)
+
+
+def typical_sizes(source: WindowSource, windows: WindowIndex, effects: np.ndarray) -> tuple[float, float]:
+    """Root mean squares of inputs and of targets, both without the effects of known covariates and without level."""
     totals, counts = np.zeros(2), np.zeros(2)
-    for inputs, outputs in _chunks(source, windows):
-        level = inputs[:, -1:]
-        parts = inputs - level, outputs - level
-        totals += [np.nansum(part**2, dtype=float) for part in parts]
-        counts += [np.isfinite(part).sum() for part in parts]
+    for parts in _chunks(Remainder(source, effects), windows):
+        totals += [np.nansum(part**2, dtype=float) for part in (parts[0][:, : source.lookback], parts[1])]
+        counts += [np.isfinite(part).sum() for part in (parts[0][:, : source.lookback], parts[1])]
     sizes = np.sqrt(totals / np.maximum(counts, 1))
     return tuple(float(size) if size > 0 else 1.0 for size in sizes)  # type: ignore[return-value]
 
 
-def _chunks(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(windows), CHUNK):
-        part = slice(start, start + CHUNK)
-        rows, origins = windows.rows[part], windows.origins[part]
-        yield source.inputs(rows, origins), source.outputs(rows, origins)
+def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Linear inputs and level-free targets, some at a time."""
+    source = remainder.source
+    size = max(1, CHUNK_FLOATS // ((source.lookback + source.horizon) * (1 + source.covariates.past)))
+    for start in range(0, len(windows), size):
+        rows, origins = windows.rows[start : start + size], windows.origins[start : start + size]
+        inputs, level, ahead = remainder.linear_inputs(rows, origins)
+        yield inputs, source.outputs(rows, origins) - level - ahead
 
 
 def _moments(
-    source: WindowSource, windows: WindowIndex, imputer: RidgeForecaster | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean products of level-free inputs with themselves and with targets; the level imputes at first."""
-    gram = np.zeros((source.lookback, source.lookback))
-    cross = np.zeros((source.lookback, source.horizon))
-    for inputs, outputs in _chunks(source, windows):
-        level = inputs[:, -1:]
-        expected = imputer.predict(inputs) if imputer else np.broadcast_to(level, outputs.shape)
-        inputs, outputs = inputs - level, np.where(np.isnan(outputs), expected, outputs) - level
+    source: WindowSource, windows: WindowIndex, imputer: RidgeForecaster
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Mean products of inputs with themselves and with targets, missing ones imputed; whether there were any."""
+    size = len(imputer.kernel)
+    gram, cross, incomplete = np.zeros((size, size)), np.zeros((size, source.horizon)), False
+    for inputs, targets in _chunks(Remainder(source, imputer.effects), windows):
+        missing = np.isnan(targets)
+        if missing.any():
+            incomplete = True
+            targets = np.where(missing, inputs @ imputer.kernel, targets)
         gram += inputs.T @ inputs
-        cross += inputs.T @ outputs
-    return gram / len(windows), cross / len(windows)
+        cross += inputs.T @ targets
+    return gram / len(windows), cross / len(windows), incomplete
 
 
 def _squared_errors(source: WindowSource, windows: WindowIndex, candidates: list[RidgeForecaster]) -> np.ndarray:
+    """Of ridges with the same effects."""
     totals = np.zeros(len(candidates))
-    for inputs, outputs in _chunks(source, windows):
+    for inputs, targets in _chunks(Remainder(source, candidates[0].effects), windows):
         for index, candidate in enumerate(candidates):
-            totals[index] += np.nansum((candidate.predict(inputs) - outputs) ** 2, dtype=float)
+            totals[index] += np.nansum((inputs @ candidate.kernel - targets) ** 2, dtype=float)
     return totals

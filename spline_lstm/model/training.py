@@ -13,8 +13,9 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule, PolynomialDecay
 from tqdm import tqdm
 
-from spline_lstm.data.windows import UNKNOWN, WindowIndex, WindowSource
+from spline_lstm.data.windows import UNKNOWN, WindowIndex, Windows, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.linear import Remainder
 from spline_lstm.model.progress import PROGRESS_SECONDS, FitProgress
 from spline_lstm.run.params import TrainParams
 
@@ -52,6 +53,36 @@ class FitResult:
     last: list[np.ndarray]
     best_epoch: int
     history: tuple[Epoch, ...]
+
+
+@dataclass(frozen=True)
+class MemberInputs:
+    """What members see of windows: level-free, without the effects of known covariates.
+
+    Attributes:
+        remainder: Where windows are cut from.
+        segment_starts: `(horizon segments,)`, the steps ahead at which members look at the calendar, from 0.
+    """
+
+    remainder: Remainder
+    segment_starts: np.ndarray
+
+    def gather(self, windows: WindowIndex, chosen: np.ndarray) -> tuple[Windows, np.ndarray]:
+        """Some of the windows and their targets, `(windows, horizon)`, NaN where nothing was observed."""
+        rows, origins = windows.rows[chosen], windows.origins[chosen]
+        source, covariates = self.remainder.source, self.remainder.source.covariates
+        series, starts = covariates.series[rows], origins - source.lookback + 1
+        values, level, ahead = self.remainder.level_free(rows, origins)
+        inputs = Windows(
+            values,
+            source.missing(rows, origins),
+            source.past(rows, origins),
+            covariates.known_steps(series, starts, source.lookback + source.horizon),
+            covariates.calendar[origins[:, None] + 1 + self.segment_starts],
+            covariates.static[series],
+            source.identities[rows],
+        )
+        return inputs, source.outputs(rows, origins) - level - ahead
 
 
 def seed_everything(seed: int) -> None:
@@ -92,7 +123,8 @@ def fit(
     # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
     step, averages = compiled_step(model, PolynomialDecay(0.0, max(1, steps // 2), params.learning_rate))
     error_of = _compiled_error(model)
-    batches = train_batches(source, train, size, np.random.default_rng(seed), bool(params.augment))
+    seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
+    batches = train_batches(seen, train, size, np.random.default_rng(seed), bool(params.augment))
 
     history: list[Epoch] = []
     best: tuple[float, int, list[np.ndarray]] | None = None
@@ -104,7 +136,7 @@ def fit(
             progress.batch_done()
         trained = [weight.numpy() for weight in model.trainable_variables]
         _assign(model, [average.numpy() for average in averages])
-        validation_mse = _mean_error(error_of, source, validation)
+        validation_mse = _mean_error(error_of, seen, validation)
         averaged = model.get_weights()
         history.append(Epoch(epoch, total / steps, validation_mse))
         if best is None or validation_mse < best[0]:
@@ -127,8 +159,8 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
     """
 
     @tf.function(jit_compile=True)
-    def forward(values: tf.Tensor, missing: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-        return model(values, missing, row, training=False)
+    def forward(windows: Windows) -> tf.Tensor:
+        return model(windows, training=False)
 
     forecasts = np.empty((len(rows), source.horizon), np.float32)
     batches = range(0, len(rows), PREDICT_BATCH)
@@ -136,7 +168,7 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
         part = slice(start, start + PREDICT_BATCH)
         padding = (0, PREDICT_BATCH - len(rows[part]))
         row, origin = np.pad(rows[part], padding, mode="edge"), np.pad(origins[part], padding, mode="edge")
-        batch = forward(source.inputs(row, origin), source.missing(row, origin), source.identities[row])
+        batch = forward(source.windows(row, origin))
         forecasts[part] = batch.numpy()[: len(rows[part])]
     return forecasts
 
@@ -185,27 +217,30 @@ def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) 
     return float(np.clip(difference @ left / norm, 0, 1)) if norm > 0 else 0.0
 
 
-def augment(values: np.ndarray, targets: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def augment(windows: Windows, targets: np.ndarray, random: np.random.Generator) -> tuple[Windows, np.ndarray]:
     """Turn windows upside down at random, and add some of another window of the batch to each.
 
     For a linear system sums and mirror images of series are series, too; the members learn it as far as
-    the data does not speak against it.
+    the data does not speak against it. What is known or static stays as it is: it says how the system works.
 
     Args:
-        values: `(windows, lookback)`; their last values are taken out of them and of the targets.
-        targets: `(windows, horizon)`, NaN where nothing was observed.
+        windows: Level-free.
+        targets: `(windows, horizon)`, level-free, NaN where nothing was observed.
         random: Decides.
 
     Returns:
-        The same, level-free; a target that is missing in either of two windows is missing in their sum.
+        The same; a target that is missing in either of two windows is missing in their sum.
     """
-    count = len(values)
-    level = values[:, -1:]
+    count = len(targets)
     sign = random.choice(np.array([-1, 1], np.float32), (count, 1))
     amount = MIXED * random.standard_normal((count, 1), np.float32)
     other = random.permutation(count)
-    values, targets = values - level, targets - level
-    return sign * values + amount * values[other], sign * targets + amount * targets[other]
+
+    def mixed(values: np.ndarray) -> np.ndarray:
+        shape = (-1,) + (1,) * (values.ndim - 1)
+        return sign.reshape(shape) * values + amount.reshape(shape) * values[other]
+
+    return windows._replace(values=mixed(windows.values), past=mixed(windows.past)), mixed(targets)
 
 
 def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
@@ -229,11 +264,10 @@ def compiled_step(
     averages = [tf.Variable(weight) for weight in model.trainable_variables]
 
     @tf.function(jit_compile=True)
-    def step(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        level = values[:, -1:]
+    def step(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            forecasts = model.member_forecasts(values - level, missing, rows, training=True)
-            loss = sum(_huber(targets - level, forecast, model.output_scale) for forecast in forecasts)
+            forecasts = model.member_forecasts(windows, training=True)
+            loss = sum(_huber(targets, forecast, model.output_scale) for forecast in forecasts)
         optimizer.apply(tape.gradient(loss, model.trainable_variables))
         count = tf.cast(optimizer.iterations, tf.float32)
         memory = tf.minimum(AVERAGE_MEMORY, (1 + count) / (10 + count))  # young averages forget their start
@@ -248,56 +282,46 @@ def _compiled_error(model: SplineForecaster) -> Callable[..., tf.Tensor]:
     """Sum of squared errors of the members' mean over observed targets, and their number."""
 
     @tf.function(jit_compile=True)
-    def error(values: tf.Tensor, missing: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        level = values[:, -1:]
-        forecasts = model.member_forecasts(values - level, missing, rows)
+    def error(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
+        forecasts = model.member_forecasts(windows)
         observed = tf.math.is_finite(targets)
-        errors = tf.where(observed, targets - level - sum(forecasts) / len(forecasts), 0.0)
+        errors = tf.where(observed, targets - sum(forecasts) / len(forecasts), 0.0)
         return tf.reduce_sum(errors**2), tf.reduce_sum(tf.cast(observed, tf.float32))
 
     return error
 
 
-def _mean_error(error_of: Callable[..., tf.Tensor], source: WindowSource, windows: WindowIndex) -> float:
+def _mean_error(error_of: Callable[..., tf.Tensor], seen: MemberInputs, windows: WindowIndex) -> float:
     """Mean squared error; a last, partial batch is filled with repeated windows whose targets are hidden."""
     size = min(PREDICT_BATCH, len(windows))
     total, count = 0.0, 0.0
     for start in range(0, len(windows), size):
         chosen = np.arange(start, start + size)
-        values, missing, rows, targets = _gather(source, windows, np.minimum(chosen, len(windows) - 1))
+        window, targets = seen.gather(windows, np.minimum(chosen, len(windows) - 1))
         targets[chosen >= len(windows)] = np.nan
-        squares, observed = error_of(values, missing, rows, targets)
+        squares, observed = error_of(window, targets)
         total, count = total + float(squares), count + float(observed)
     return total / max(count, 1.0)
 
 
 def train_batches(
-    source: WindowSource, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
-) -> Iterator[tuple[np.ndarray, ...]]:
+    seen: MemberInputs, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
+) -> Iterator[tuple[Windows, np.ndarray]]:
     """Batches without end: pass after pass over the windows, each in a new order.
 
     Where there are several rows, some windows do not say whose they are, so that an unknown row is learned, too.
     """
-    several = len(source.layout) > 1
+    several = len(seen.remainder.source.identities) > 1
     while True:
         order = random.permutation(len(windows))
         for start in range(0, len(order) - size + 1, size):
-            values, missing, rows, targets = _gather(source, windows, order[start : start + size])
+            batch, targets = seen.gather(windows, order[start : start + size])
             if augmented:
-                values, targets = augment(values, targets, random)
+                batch, targets = augment(batch, targets, random)
             if several:
-                rows = np.where(random.random(size) < NAMELESS, UNKNOWN, rows).astype(np.int32)
-            yield values, missing, rows, targets
-
-
-def _gather(source: WindowSource, windows: WindowIndex, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
-    rows, origins = windows.rows[chosen], windows.origins[chosen]
-    return (
-        source.inputs(rows, origins),
-        source.missing(rows, origins),
-        source.identities[rows],
-        source.outputs(rows, origins),
-    )
+                nameless = random.random(size) < NAMELESS
+                batch = batch._replace(rows=np.where(nameless, UNKNOWN, batch.rows).astype(np.int32))
+            yield batch, targets
 
 
 def _assign(model: SplineForecaster, values: list[np.ndarray]) -> None:

@@ -93,6 +93,17 @@ def _ascending(seasons: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(seasons))
 
 
+def _country(name: str) -> str:
+    import holidays  # costs a tenth of a second, and most runs have none
+
+    country, _, part = name.partition("-")
+    try:
+        holidays.country_holidays(country, subdiv=part or None)
+    except NotImplementedError:
+        raise ValueError("must be a country such as DE, or a part of one such as DE-BY") from None
+    return name
+
+
 def _cell(name: str) -> str:
     if name not in CELLS:
         raise ValueError(f"must be {' or '.join(map(repr, CELLS))}")
@@ -106,8 +117,8 @@ Cell = Annotated[str, AfterValidator(_cell)]
 Seasons = Annotated[
     tuple[Annotated[float, Field(ge=2, strict=True)], ...], BeforeValidator(_seasons), AfterValidator(_ascending)
 ]
-Columns = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct), Field(min_length=1)]
-
+Names = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct)]
+Columns = Annotated[Names, Field(min_length=1)]
 Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
 
 
@@ -123,7 +134,7 @@ class DataParams(Section):
     path: Annotated[str, Field(min_length=1)]
     timestamp: str
     target: Columns
-    series_id: Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct)] = ()
+    series_id: Names = ()
     on_bad_series: Literal["fail", "drop"] = "fail"
     frequency: str | None = None
     aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
@@ -131,6 +142,20 @@ class DataParams(Section):
     timestamp_format: Annotated[str, AfterValidator(_timestamp_format)] | None = None
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     closed: Closed | None = None
+
+
+class CovariateParams(Section):
+    """What accompanies the targets: columns by what is known of them when, and the calendar."""
+
+    past: Names = ()
+    future: Names = ()
+    static: Names = ()
+    calendar: bool | None = None
+    holidays: Annotated[str, AfterValidator(_country)] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.past, *self.future, *self.static)
 
 
 class SplitParams(Section):
@@ -198,6 +223,7 @@ class Params(Section):
     run_id: Annotated[str, BeforeValidator(_run_id)]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 7
     data: DataParams
+    covariates: CovariateParams = CovariateParams()
     split: SplitParams = SplitParams()
     windows: WindowParams
     gaps: GapParams = GapParams()
@@ -205,6 +231,17 @@ class Params(Section):
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+
+    @pydantic.model_validator(mode="after")
+    def _one_role_each(self) -> Params:
+        data = self.data
+        named = [data.timestamp, *data.series_id, *data.target, *self.covariates.columns]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(
+                "`data` and `covariates` must give each column one role. "
+                f"Received: {', '.join(map(repr, twice))} in several. Choose one for each."
+            )
+        return self
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
@@ -336,7 +373,7 @@ def _mistake(details: Any) -> str:
     name = ".".join(location)
     if details["type"] == "extra_forbidden":
         return f"`{name}` must be a known key. Received: an unknown one.{_nearest(location)}"
-    if name == "run_id" and details["type"] == "value_error":
+    if name in ("", "run_id") and details["type"] == "value_error":
         return str(details["ctx"]["error"])
     if details["type"] == "missing":
         return f"`{name}` must be given. Received: nothing."

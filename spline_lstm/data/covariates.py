@@ -1,0 +1,82 @@
+"""What accompanies the series: covariates known up to an origin, known for their own time, or constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spline_lstm.data.layout import Layout
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """Covariates of the rows of a source, standardized and without gaps.
+
+    Attributes:
+        series: `(rows,)`, which series each row to forecast is of.
+        past: How many past covariates a series has; they are rows of the source itself, behind the rows to
+            forecast, those of one series after the other.
+        layout: Where the known covariates of each series stand: to one horizon behind its last step.
+        known: `(known steps, features)`, float32, in that layout.
+        calendar: `(time + horizon, features)`, float32, known covariates that all series share.
+        static: `(series, features)`, float32.
+    """
+
+    series: np.ndarray
+    past: int
+    layout: Layout
+    known: np.ndarray
+    calendar: np.ndarray
+    static: np.ndarray
+
+    @classmethod
+    def none(cls, layout: Layout, horizon: int) -> Covariates:
+        """Of rows that are a series each and have none."""
+        known = Layout(layout.starts, layout.lengths + horizon)
+        time = int(known.ends.max(initial=0))
+        return cls(
+            np.arange(len(layout)),
+            0,
+            known,
+            np.empty((known.size, 0), np.float32),
+            np.empty((time, 0), np.float32),
+            np.empty((len(layout), 0), np.float32),
+        )
+
+    def without_calendar(self) -> Covariates:
+        return replace(self, calendar=self.calendar[:, :0])
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many there are of each role, under the names that the model gives them."""
+        widths = {name: getattr(self, name).shape[1] for name in ("known", "calendar", "static")}
+        return {"past": self.past, **widths}
+
+    def past_rows(self, series: np.ndarray, first: int) -> np.ndarray:
+        """The rows of the source that hold past covariates: `(windows, past)`.
+
+        Args:
+            series: `(windows,)`.
+            first: The first of them.
+        """
+        return first + self.past * series[:, None] + np.arange(self.past)
+
+    def known_steps(self, series: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+        """Known covariates of stretches that begin at calendar steps: `(windows, length, known)`."""
+        return self.known[self.layout.positions(series, starts)[:, None] + np.arange(length)]
+
+    def effect(self, effects: np.ndarray) -> np.ndarray:
+        """The linear effect of all that is known in advance, `(known steps,)`, float32, in the layout of `known`.
+
+        Args:
+            effects: `(1 + static, known + calendar)`: of the covariates, then of their products with each static one.
+        """
+        result = np.empty(self.layout.size, np.float32)
+        own = self.known.shape[1]
+        parts = zip(self.layout.split(result), self.layout.starts, self.layout.offsets, self.static, strict=False)
+        for part, start, offset, static in parts:
+            slopes = effects[0] + static @ effects[1:]
+            part[:] = self.known[offset : offset + len(part)] @ slopes[:own]
+            part += self.calendar[start : start + len(part)] @ slopes[own:]
+        return result

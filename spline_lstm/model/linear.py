@@ -1,0 +1,80 @@
+"""The linear forecast: what is known in advance by its effects, the rest by one matrix from a level-free window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from spline_lstm.data.windows import WindowSource
+from spline_lstm.model.splines import lag_basis
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What the effects of known covariates leave of a source.
+
+    Attributes:
+        source: Where windows are cut from.
+        effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
+    """
+
+    source: WindowSource
+    effects: np.ndarray
+
+    @cached_property
+    def _effect(self) -> np.ndarray | None:
+        return self.source.covariates.effect(self.effects) if self.effects.any() else None
+
+    def level_free(
+        self, rows: np.ndarray, origins: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+        """Windows without their last value, `(windows, lookback)`; that value, `(windows, 1)`; effects ahead of the
+        origins, `(windows, horizon)`.
+        """
+        values, ahead, lookback = self.source.inputs(rows, origins), 0.0, self.source.lookback
+        if self._effect is not None:
+            covariates, length = self.source.covariates, lookback + self.source.horizon
+            effect = covariates.layout.cut(self._effect, covariates.series[rows], origins - lookback + 1, length)
+            values, ahead = values - effect[:, :lookback], effect[:, lookback:]
+        level = values[:, -1:]
+        return values - level, level, ahead
+
+    def linear_inputs(
+        self, rows: np.ndarray, origins: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+        """As `level_free`, the lag splines of past covariates beside the windows: `(windows, inputs)`."""
+        values, level, ahead = self.level_free(rows, origins)
+        if self.source.covariates.past:
+            splines = self.source.past(rows, origins).transpose(0, 2, 1) @ lag_operator(self.source.lookback)
+            values = np.concatenate([values, splines.reshape(len(values), -1)], axis=1)
+        return values, level, ahead
+
+
+@dataclass(frozen=True)
+class RidgeForecaster:
+    """Linear map of what a window stands out from its last value, over the effects of known covariates.
+
+    It has no intercept: a drift that only the train rows had is not carried on.
+
+    Attributes:
+        kernel: `(lookback + past * lags, horizon)`: of the window, then of the lag splines of each past covariate.
+        effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
+        penalty: The share of the input variance that was chosen.
+    """
+
+    kernel: np.ndarray
+    effects: np.ndarray
+    penalty: float
+
+    def predict(self, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Forecast `(windows, horizon)`, standardized."""
+        inputs, level, ahead = Remainder(source, self.effects).linear_inputs(rows, origins)
+        return inputs @ self.kernel + level + ahead
+
+
+def lag_operator(lookback: int) -> np.ndarray:
+    """From the steps of a window to its mean under each lag spline: `(lookback, lags)`, float32."""
+    basis = lag_basis(lookback)
+    return (basis / basis.sum(axis=0)).astype(np.float32)
