@@ -129,7 +129,7 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     source = prepared.source
     train, validation, test = (prepared.windows(split) for split in SPLITS)
     ridge = fit_ridge(source, train, validation)
-    alone = _outcome(start, prepared, ridge.predict(source.inputs(test.rows, test.origins)))
+    alone = _outcome(start, prepared, ridge.predict(source, test.rows, test.origins))
     seed_everything(params.seed)
     model = _model(params, prepared)
     model.set_linear(ridge.kernel)

@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 
 def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
-    prepared = load_prepared(paths)
     training = open_trained(paths)
+    prepared = load_prepared(paths).seen_by(training)
     preprocessor = open_preprocessed(paths)[2]
     scale = params.evaluate.scale or ("original" if len(preprocessor["data"]["target"]) == 1 else "standardized")
-    units = np.ones_like(prepared.scaler.std) if scale == "original" else prepared.scaler.std
+    units = np.ones_like(prepared.spread) if scale == "original" else prepared.spread
     validation, test, pooled = _forecasts(paths, prepared, params.evaluate.coverage)
     unit = units[validation.rows, None]
     content = {
@@ -80,7 +80,7 @@ def _forecasts(paths: RunPaths, prepared: Prepared, coverage: float) -> tuple[Fo
     from spline_lstm.model.training import predict
 
     model = load_checkpoint(paths.best_checkpoint)
-    model.require_fit(prepared.source.lookback, prepared.source.horizon, len(prepared.names))
+    model.require_fit(prepared.source, len(prepared.names))
 
     def forecast(windows: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
         scaled = predict(model, prepared.source, windows.rows, windows.origins)
@@ -88,7 +88,7 @@ def _forecasts(paths: RunPaths, prepared: Prepared, coverage: float) -> tuple[Fo
 
     validation, test = prepared.windows("validation"), prepared.windows("test")
     y_true, y_pred = forecast(validation)
-    half_widths, pooled = conformal_half_widths(y_true, y_pred, validation.rows, coverage, prepared.scaler.std)
+    half_widths, pooled = conformal_half_widths(y_true, y_pred, validation.rows, coverage, prepared.spread)
     return (
         Forecasts(validation.rows, validation.origins, y_true, y_pred, half_widths),
         Forecasts(test.rows, test.origins, *forecast(test), half_widths),
@@ -103,7 +103,7 @@ def _scored(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[str,
     scaled = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
     unit = units[windows.rows, None]
     baselines = {name: prepared.scaler.restore(table, windows.rows) / unit for name, table in scaled.items()}
-    train = prepared.layout.before(prepared.values, prepared.splits.train)
+    train = prepared.source.targets.before(prepared.values, prepared.splits.train)
     scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
     return evaluate_forecasts(test, baselines, prepared.names, scales / units)
 

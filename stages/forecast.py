@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.closed import following_timestamps
+from spline_lstm.data.faults import Fault, sound_rows
 from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
 from spline_lstm.data.series import read_panel
@@ -24,17 +26,18 @@ from spline_lstm.run.contract import (
     require_keys,
     require_same_run,
 )
-from spline_lstm.run.errors import DataError
 from spline_lstm.run.files import read_json, write_text
-from spline_lstm.run.params import DataParams
+from spline_lstm.run.params import CovariateParams, DataParams
 from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
+
+log = logging.getLogger(__name__)
 
 
 def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
     if options.run_id is not None:
         return _forecast_file(RunPaths(ROOT, checked_run_id(options.run_id)), Path(options.input), Path(options.output))
     params, paths = current_run()
-    table = _forecast_table(paths, load_prepared(paths))
+    table = _forecast_table(paths, load_prepared(paths), params.data.on_bad_series == "drop")
     _write_csv(table, paths.forecast)
     return {"run_id": params.run_id, "output": str(paths.forecast)}
 
@@ -51,24 +54,27 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
             "closed": fit.settings.closed,
         }
     )
-    panel = read_panel(input_path, data, pd.Timestamp(fit.settings.anchor))
-    series = prepare_for_forecast(panel, fit, data.on_bad_series == "drop")
-    _write_csv(_forecast_table(paths, series), output_path)
+    covariates = CovariateParams.model_validate(preprocessor["covariates"])
+    panel = read_panel(input_path, data, covariates, fit.settings.horizon, pd.Timestamp(fit.settings.anchor))
+    for name, categories in fit.encoding.unknown(panel).items():
+        log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
+    drop = data.on_bad_series == "drop"
+    _write_csv(_forecast_table(paths, prepare_for_forecast(panel, fit, drop), drop), output_path)
     return {"run_id": paths.run_id, "output": str(output_path)}
 
 
-def _forecast_table(paths: RunPaths, series: Series) -> pd.DataFrame:
+def _forecast_table(paths: RunPaths, series: Series, drop: bool) -> pd.DataFrame:
     """One row per series and step: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`.
 
     The origin of a series is its own last step.
     """
     open_preprocessed(paths)
-    open_trained(paths)
+    series = series.seen_by(open_trained(paths))
     require_same_run(paths, paths.metrics)
     metrics = read_json(paths.metrics)
     require_keys(paths.metrics, metrics, "intervals")
-    rows, origins = np.arange(len(series.names)), series.layout.ends - 1
-    _require_usable(series, rows, origins)
+    rows = _usable_rows(series, drop)
+    origins, names = series.layout.ends[rows] - 1, [series.names[row] for row in rows]
 
     import_tensorflow()
     from spline_lstm.model.checkpoints import load_checkpoint
@@ -76,17 +82,17 @@ def _forecast_table(paths: RunPaths, series: Series) -> pd.DataFrame:
 
     source, steps = series.source, series.source.horizon
     model = load_checkpoint(paths.best_checkpoint)
-    model.require_fit(source.lookback, source.horizon, int(source.identities.max()))
+    model.require_fit(source, int(source.identities.max()))
     y_pred = series.scaler.restore(predict(model, source, rows, origins), rows)
     known, pooled = metrics["intervals"]["half_widths"], np.array(metrics["intervals"]["pooled"])
     half_widths = np.array(
-        [known.get(name, pooled * std) for name, std in zip(series.names, series.scaler.std, strict=True)]
+        [known.get(name, pooled * std) for name, std in zip(names, series.scaler.std[rows], strict=True)]
     )
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     return pd.DataFrame(
         {
-            "series_id": np.repeat(series.names, steps),
+            "series_id": np.repeat(names, steps),
             "origin": np.repeat(clock[origins], steps),
             "timestamp": clock[(origins[:, None] + np.arange(1, steps + 1)).ravel()],
             "step": np.tile(np.arange(1, steps + 1), len(rows)),
@@ -97,15 +103,24 @@ def _forecast_table(paths: RunPaths, series: Series) -> pd.DataFrame:
     )
 
 
-def _require_usable(series: Series, rows: np.ndarray, origins: np.ndarray) -> None:
-    settings = series.settings
-    usable = series.source.usable(rows, origins, settings.longest_gap, settings.max_missing)
-    for name, good in zip(series.names, usable, strict=True):
-        if not good:
-            raise DataError(
-                f"The last {settings.lookback} steps of {name!r} must have no gap over {settings.longest_gap} steps "
-                f"and at most {settings.max_missing:.0%} missing. Received: more. Give later or fuller data."
-            )
+def _usable_rows(series: Series, drop: bool) -> np.ndarray:
+    """The rows whose newest window is observed well enough and whose covariates are known over the horizon.
+
+    Raises:
+        DataError: A row is not so and may not be left out, or none is.
+    """
+    settings, rows = series.settings, np.arange(len(series.names))
+    usable = series.source.usable(rows, series.layout.ends[rows] - 1, settings.longest_gap, settings.max_missing)
+    faults = {
+        name: Fault(f"have all known covariates over the horizon of {settings.horizon} steps", what)
+        for name, what in series.lacking.items()
+    }
+    rule = (
+        f"have no gap over {settings.longest_gap} steps and at most {settings.max_missing:.0%} missing in its last "
+        f"{settings.lookback} steps"
+    )
+    faults |= {name: Fault(rule, "more") for name, good in zip(series.names, usable, strict=True) if not good}
+    return np.flatnonzero(sound_rows(series.names, faults, drop))
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

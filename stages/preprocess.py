@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     path = Path(params.data.path)
-    panel = read_panel(path, params.data, split=params.split)
+    panel = read_panel(path, params.data, params.covariates, params.windows.horizon, split=params.split)
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
     _log_findings(panel.findings, prepared.settings.longest_gap, windows)
@@ -40,7 +40,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
         {
             "schema_version": PREPROCESSOR_SCHEMA,
             "run_id": params.run_id,
-            **preprocessor_content(prepared, params.data),
+            **preprocessor_content(prepared, params.data, params.covariates),
         },
     )
     write_json(
@@ -52,6 +52,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
             "settings": asdict(prepared.settings),
             "findings": panel.findings,
             "dropped": dict(prepared.dropped),
+            "lacking": dict(prepared.lacking),
             "windows": windows,
             "input": {"path": params.data.path, "sha256": sha256(path)},
             "sha256": {file.name: sha256(file) for file in (paths.processed, paths.split_contract, paths.preprocessor)},

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.data.prepared import load_prepared
-from spline_lstm.model.ridge import fit_ridge, typical_sizes
+from spline_lstm.model.ridge import fit_linear, typical_sizes
 from spline_lstm.model.sizing import model_settings, train_settings
 from spline_lstm.run.files import sha256, write_json, write_text
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
@@ -25,7 +25,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     prepared = load_prepared(paths)
     source, windows = prepared.source, prepared.windows("train")
     validation = prepared.windows("validation")
-    ridge = fit_ridge(source, windows, validation)
+    source, ridge = fit_linear(source, windows, validation, params.covariates.calendar)
     input_scale, output_scale = typical_sizes(source, windows, ridge.effects)
 
     import_tensorflow()
@@ -60,6 +60,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
             "run_id": params.run_id,
             "model": {**settings, "share": model.share},
             "train": resolved.model_dump(mode="json"),
+            "clock": source.covariates.optional > 0,
             "validation": errors,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,

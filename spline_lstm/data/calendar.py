@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.interpolate import BSpline
@@ -10,9 +13,11 @@ DEGREE = 3
 TIMES_OF_DAY = 8  # splines around a day
 TIMES_OF_YEAR = 12
 FEWEST_YEARS = 2  # of train rows, from which the time of the year is learned
-DAY, WEEK, YEAR = pd.Timedelta("1D"), pd.Timedelta("7D"), pd.Timedelta("365.25D")
+DAY, YEAR = pd.Timedelta("1D"), pd.Timedelta("365.25D")
 LONGEST_MONTH = pd.Timedelta("31D")
-WEEKEND = 5  # the number of Saturday
+SATURDAY = 5  # days are counted from Monday, 0
+KINDS = (0, -1, 1)  # of a holiday's days: itself, the one before, the one after
+SOME_DAYS = pd.date_range("2001-01-01", periods=2)
 
 
 def periodic_basis(phase: np.ndarray, splines: int) -> np.ndarray:
@@ -33,62 +38,89 @@ def periodic_basis(phase: np.ndarray, splines: int) -> np.ndarray:
     return basis
 
 
-def calendar_features(timestamps: pd.DatetimeIndex, timezone: str, train: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Time of day, weekday and time of year, as far as the step of the calendar makes them meaningful.
+@dataclass(frozen=True)
+class Calendar:
+    """What is said of each step. Fitted on train rows once, then a plain value.
 
-    Args:
-        timestamps: `(time,)`, UTC without offset.
-        timezone: In which people live by them.
-        train: Steps of the train split; a time of year takes two years of them.
-
-    Returns:
-        `(time, features)`, float32, each of mean zero over the train steps, and their names.
+    Attributes:
+        timezone: In which people live by clock and calendar.
+        holidays: A country such as DE, or a part of one such as DE-BY; None: no holidays.
+        times_of_day: Splines around a day; 0: none. Weekends have some of their own.
+        weekdays: Whether weekdays are told apart.
+        times_of_year: Splines around a year; 0: none.
+        mean: Of each feature over train rows.
     """
-    local = timestamps.tz_localize("UTC").tz_convert(timezone).tz_localize(None)
-    step = pd.Series(np.diff(timestamps)).median()
-    groups: dict[str, np.ndarray] = {}
-    midnight = local.normalize()
-    if step <= DAY / 3:
-        times = len(np.unique((local - midnight)[:train]))
-        groups["time of day"] = periodic_basis(((local - midnight) / DAY).to_numpy(), min(TIMES_OF_DAY, times))
-    if step <= DAY:
-        groups["weekday"] = np.eye(7)[local.dayofweek]
-        if "time of day" in groups:
-            groups["time of day at weekends"] = groups["time of day"] * (local.dayofweek >= WEEKEND)[:, None]
-    if step <= LONGEST_MONTH and timestamps[train - 1] - timestamps[0] >= FEWEST_YEARS * YEAR:
+
+    timezone: str
+    holidays: str | None
+    times_of_day: int
+    weekdays: bool
+    times_of_year: int
+    mean: tuple[float, ...] = ()
+
+    @classmethod
+    def fit(cls, train: pd.DatetimeIndex, timezone: str, holidays: str | None, clock: bool) -> Calendar:
+        """What the step of the train rows, `(time,)`, UTC without offset, makes meaningful.
+
+        Args:
+            train: Labels; a time of year takes two years of them.
+            timezone: Of people.
+            holidays: As asked for; none where a step is longer than a day.
+            clock: Whether time of day, weekday and time of year are wanted at all.
+        """
+        step = pd.Series(np.diff(train)).median()
+        times = len(np.unique(train - train.normalize())) if step <= DAY / 3 else 0
+        yearly = step <= LONGEST_MONTH and train[-1] - train[0] >= FEWEST_YEARS * YEAR
+        unfitted = cls(
+            timezone,
+            holidays if step <= DAY else None,
+            min(TIMES_OF_DAY, times) * clock,
+            bool(clock and step <= DAY),
+            TIMES_OF_YEAR * bool(clock and yearly),
+        )
+        return replace(unfitted, mean=tuple(unfitted._raw(train).mean(axis=0).tolist()))
+
+    def content(self) -> dict[str, Any]:
+        """Plain builtins."""
+        return {**asdict(self), "mean": list(self.mean)}
+
+    @property
+    def names(self) -> list[str]:
+        """What the features say."""
+        return [name for name, features in self._groups(SOME_DAYS).items() if features.shape[1]]
+
+    @property
+    def optional(self) -> int:
+        """How many features, the last ones, are of the clock and the year, not of holidays."""
+        return len(self.mean) - (len(KINDS) if self.holidays else 0)
+
+    def features(self, timestamps: pd.DatetimeIndex) -> np.ndarray:
+        """`(time, features)`, float32, of mean zero over train rows."""
+        return (self._raw(timestamps) - np.array(self.mean)).astype(np.float32)
+
+    def _raw(self, timestamps: pd.DatetimeIndex) -> np.ndarray:
+        return np.concatenate(list(self._groups(timestamps).values()), axis=1)
+
+    def _groups(self, timestamps: pd.DatetimeIndex) -> dict[str, np.ndarray]:
+        local = timestamps.tz_localize("UTC").tz_convert(self.timezone).tz_localize(None)
+        midnight, none = local.normalize(), np.empty((len(local), 0))
+        day = periodic_basis(((local - midnight) / DAY).to_numpy(), self.times_of_day) if self.times_of_day else none
         start = local.to_period("Y").start_time
-        length = np.where(local.is_leap_year, 366, 365)
-        groups["time of year"] = periodic_basis(((local - start) / DAY).to_numpy() / length, TIMES_OF_YEAR)
-    return _centred(groups, len(timestamps), train)
+        through = ((local - start) / DAY).to_numpy() / np.where(local.is_leap_year, 366, 365)
+        weekend = (local.dayofweek >= SATURDAY).astype(float)[:, None]
+        return {
+            "holidays": self._holidays(midnight) if self.holidays else none,
+            "time of day": day,
+            "weekday": np.eye(7)[local.dayofweek] if self.weekdays else none,
+            "time of day at weekends": day * weekend,
+            "time of year": periodic_basis(through, self.times_of_year) if self.times_of_year else none,
+        }
 
+    def _holidays(self, days: pd.DatetimeIndex) -> np.ndarray:
+        """Whether each day is a holiday, or the day before or after one: `(time, 3)`."""
+        import holidays  # costs a tenth of a second, and most runs have none
 
-def holiday_features(
-    timestamps: pd.DatetimeIndex, timezone: str, train: int, country: str
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Whether each step is on a public holiday, the day before, or the day after one.
-
-    Args:
-        timestamps: `(time,)`, UTC without offset.
-        timezone: In which days begin and end.
-        train: Steps of the train split.
-        country: Such as DE, or DE-BY for a part of it.
-
-    Returns:
-        As `calendar_features`; nothing where a step is longer than a day.
-    """
-    import holidays  # costs a tenth of a second, and most runs have none
-
-    if pd.Series(np.diff(timestamps)).median() > DAY:
-        return _centred({}, len(timestamps), train)
-    days = timestamps.tz_localize("UTC").tz_convert(timezone).tz_localize(None).normalize()
-    name, _, part = country.partition("-")
-    years = range(days[0].year - 1, days[-1].year + 2)
-    free = pd.DatetimeIndex(sorted(holidays.country_holidays(name, subdiv=part or None, years=years)))
-    kinds = {"holiday": 0, "day before a holiday": 1, "day after a holiday": -1}
-    groups = {kind: (days + shift * DAY).isin(free).astype(float)[:, None] for kind, shift in kinds.items()}
-    return _centred(groups, len(timestamps), train)
-
-
-def _centred(groups: dict[str, np.ndarray], time: int, train: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    features = np.concatenate([np.empty((time, 0)), *groups.values()], axis=1)
-    return (features - features[:train].mean(axis=0)).astype(np.float32), tuple(groups)
+        country, _, part = str(self.holidays).partition("-")
+        years = range(days[0].year - 1, days[-1].year + 2)
+        free = pd.DatetimeIndex(sorted(holidays.country_holidays(country, subdiv=part or None, years=years)))
+        return np.column_stack([(days - shift * DAY).isin(free) for shift in KINDS]).astype(float)

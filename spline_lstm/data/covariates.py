@@ -20,6 +20,7 @@ class Covariates:
         layout: Where the known covariates of each series stand: to one horizon behind its last step.
         known: `(known steps, features)`, float32, in that layout.
         calendar: `(time + horizon, features)`, float32, known covariates that all series share.
+        optional: How many of these, the last ones, are of the clock and the year: validation may leave them out.
         static: `(series, features)`, float32.
     """
 
@@ -28,12 +29,13 @@ class Covariates:
     layout: Layout
     known: np.ndarray
     calendar: np.ndarray
+    optional: int
     static: np.ndarray
 
     @classmethod
     def none(cls, layout: Layout, horizon: int) -> Covariates:
         """Of rows that are a series each and have none."""
-        known = Layout(layout.starts, layout.lengths + horizon)
+        known = layout.longer(horizon)
         time = int(known.ends.max(initial=0))
         return cls(
             np.arange(len(layout)),
@@ -41,11 +43,13 @@ class Covariates:
             known,
             np.empty((known.size, 0), np.float32),
             np.empty((time, 0), np.float32),
+            0,
             np.empty((len(layout), 0), np.float32),
         )
 
-    def without_calendar(self) -> Covariates:
-        return replace(self, calendar=self.calendar[:, :0])
+    def without_clock(self) -> Covariates:
+        """The same without what is of the clock and the year."""
+        return replace(self, calendar=self.calendar[:, : self.calendar.shape[1] - self.optional], optional=0)
 
     @property
     def channels(self) -> dict[str, int]:

@@ -25,8 +25,9 @@ class Column:
     values: np.ndarray
     categories: tuple[str, ...] = ()
 
-    def where(self, kept: np.ndarray) -> Column:
-        return Column(self.values[kept], self.categories)
+    def at(self, places: np.ndarray) -> Column:
+        """Some of the entries, chosen as from an array."""
+        return Column(self.values[places], self.categories)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +69,20 @@ def usable_rows(panel: Panel, known_until: np.ndarray, shortest: int, drop: bool
     rows = zip(panel.names, panel.layout.split(panel.values), known_until, strict=True)
     faults = {name: fault for name, row, known in rows if (fault := fault_of(row, row[:known], shortest))}
     faults |= {name: Fault(f"hold {NUMBERS}", cell) for name, cell in panel.broken.items()}
-    if faults and (not drop or len(faults) == len(panel.names)):
+    return sound_rows(panel.names, faults, drop), {name: str(fault) for name, fault in faults.items()}
+
+
+def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) -> np.ndarray:
+    """Which rows have no fault, `(rows,)`.
+
+    Raises:
+        DataError: A row has a fault and may not be left out, or all have.
+    """
+    if faults and (not drop or len(faults) == len(names)):
         name, fault = next(iter(faults.items()))
         several = f" So it is with {len(faults) - 1} more series." if len(faults) > 1 else ""
-        advice = "Mend the data" + (", or set data.on_bad_series to drop." if len(faults) < len(panel.names) else ".")
+        advice = "Mend the data" + (", or set data.on_bad_series to drop." if len(faults) < len(names) else ".")
         raise fault.error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}")
     for name, fault in faults.items():
         log.warning("left out: %s %s", name, fault)
-    return np.array([name not in faults for name in panel.names]), {name: str(fault) for name, fault in faults.items()}
+    return np.array([name not in faults for name in names])

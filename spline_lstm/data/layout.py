@@ -45,6 +45,10 @@ class Layout:
         """Length of a flat array."""
         return int(self.offsets[-1])
 
+    def steps(self) -> np.ndarray:
+        """`(steps,)`, the calendar step of each entry of a flat array."""
+        return np.arange(self.size) - np.repeat(self.offsets[:-1] - self.starts, self.lengths)
+
     def positions(self, rows: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Where calendar steps of rows stand in a flat array."""
         return self.offsets[rows] + steps - self.starts[rows]
@@ -66,10 +70,18 @@ class Layout:
         for row, start in zip(self.split(flat), self.starts, strict=True):
             yield row[: max(0, step - start)]
 
-    def first(self, rows: int) -> Layout:
-        """The layout of the first rows alone."""
-        return Layout(self.starts[:rows], self.lengths[:rows])
+    def of(self, rows: np.ndarray | slice) -> Layout:
+        """The layout of some rows, chosen as from an array."""
+        return Layout(self.starts[rows], self.lengths[rows])
+
+    def followed_by(self, other: Layout) -> Layout:
+        """The layout of these rows and then those of another one."""
+        return Layout(np.append(self.starts, other.starts), np.append(self.lengths, other.lengths))
+
+    def longer(self, steps: int) -> Layout:
+        """The layout of rows that go on for some steps more."""
+        return Layout(self.starts, self.lengths + steps)
 
     def keep(self, flat: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, Layout]:
         """A flat array and its layout with some rows only; `rows` is `(rows,)`, True for those kept."""
-        return flat[np.repeat(rows, self.lengths)], Layout(self.starts[rows], self.lengths[rows])
+        return flat[np.repeat(rows, self.lengths)], self.of(rows)

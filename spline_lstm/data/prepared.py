@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import FilledSeries
 from spline_lstm.data.layout import Layout
+from spline_lstm.data.roles import Encoding
 from spline_lstm.data.scaling import StandardScaler
 from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, WindowSource, index_windows
 from spline_lstm.run.contract import NPZ_KEYS, RunPaths, open_preprocessed, require_keys, require_same_run
 from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import read_npz
-from spline_lstm.run.params import DataParams
+from spline_lstm.run.params import CovariateParams, DataParams
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,21 @@ class Fitted:
     """What a run learned of its series besides the model, one entry per row.
 
     Attributes:
-        names: Of the rows.
+        names: Of the rows to forecast, then of those of past covariates.
         settings: Resolved settings.
         scaler: Statistics of each row.
-        identities: By which the model knows each row.
+        identities: By which the model knows each row to forecast.
+        encoding: How covariates become features.
     """
 
     names: tuple[str, ...]
     settings: Settings
     scaler: StandardScaler
     identities: np.ndarray
+    encoding: Encoding
+
+
+Kind = TypeVar("Kind", bound="Series")
 
 
 @dataclass(frozen=True)
@@ -84,24 +91,44 @@ class Series:
     Attributes:
         values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed.
         timestamps: `(time,)`, the calendar of all rows.
-        names: One per row.
+        channels: Names of the rows to forecast, then of those of past covariates.
         settings: Resolved settings.
         scaler: Statistics of each row.
+        encoding: How covariates became features.
         source: Standardized windows.
         dropped: What was wrong with each row that was left out, by its name.
+        lacking: Which known covariate is missing in the horizon of a row, by the row's name.
     """
 
     values: np.ndarray
     timestamps: pd.DatetimeIndex
-    names: tuple[str, ...]
+    channels: tuple[str, ...]
     settings: Settings
     scaler: StandardScaler
+    encoding: Encoding
     source: WindowSource
     dropped: Mapping[str, str]
+    lacking: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the rows to forecast."""
+        return self.channels[: len(self.source.identities)]
 
     @property
     def layout(self) -> Layout:
         return self.source.layout
+
+    @property
+    def spread(self) -> np.ndarray:
+        """`(rows to forecast,)`, the standard deviation of each over its train rows, original units."""
+        return self.scaler.std[: len(self.source.identities)]
+
+    def seen_by(self: Kind, training: Mapping[str, Any]) -> Kind:
+        """The same with the covariates that a trained model was given; see `training.json`."""
+        if training["clock"]:
+            return self
+        return replace(self, source=self.source.without_clock())
 
 
 @dataclass(frozen=True)
@@ -125,9 +152,9 @@ class Prepared(Series):
 
 def arrays(prepared: Prepared) -> dict[str, np.ndarray]:
     """What processed.npz holds."""
-    filled, layout = prepared.source.filled, prepared.layout
+    filled, layout, covariates = prepared.source.filled, prepared.layout, prepared.source.covariates
     return {
-        "feature_names": np.array(prepared.names),
+        "feature_names": np.array(prepared.channels),
         "target_indices": np.arange(len(prepared.names)),
         "values": prepared.values,
         "timestamps": prepared.timestamps.asi8,
@@ -136,18 +163,24 @@ def arrays(prepared: Prepared) -> dict[str, np.ndarray]:
         "settled": filled.settled,
         "held": filled.held,
         "since": filled.since,
+        "series": covariates.series,
+        "known": covariates.known,
+        "calendar": covariates.calendar,
+        "static": covariates.static,
     }
 
 
-def preprocessor_content(prepared: Prepared, data: DataParams) -> dict[str, Any]:
+def preprocessor_content(prepared: Prepared, data: DataParams, covariates: CovariateParams) -> dict[str, Any]:
     """What preprocessor.pkl holds besides run_id and schema: enough to prepare new data alike."""
     return {
-        "channels": list(prepared.names),
+        "channels": list(prepared.channels),
         "mean": prepared.scaler.mean.tolist(),
         "std": prepared.scaler.std.tolist(),
         "identities": prepared.source.identities.tolist(),
-        "settings": {**asdict(prepared.settings), "seasons": list(prepared.settings.seasons)},
+        "settings": asdict(prepared.settings),
+        "encoding": prepared.encoding.content(),
         "data": data.model_dump(mode="json"),
+        "covariates": covariates.model_dump(mode="json"),
     }
 
 
@@ -170,23 +203,38 @@ def load_prepared(paths: RunPaths) -> Prepared:
             f"Received: {len(layout)} rows for {len(fit.names)}. Run `dvc repro`."
         )
     filled = FilledSeries(layout, content["settled"], ~np.isnan(values), content["held"], content["since"])
+    series = content["series"]
+    covariates = Covariates(
+        series,
+        len(fit.encoding.past_names()),
+        layout.of(np.unique(series, return_index=True)[1]).longer(fit.settings.horizon),
+        content["known"],
+        content["calendar"],
+        fit.encoding.calendar.optional,
+        content["static"],
+    )
     return Prepared(
         values,
         pd.DatetimeIndex(content["timestamps"]),
         fit.names,
         fit.settings,
         fit.scaler,
-        WindowSource(filled, fit.settings.lookback, fit.settings.horizon, fit.identities),
+        fit.encoding,
+        WindowSource(filled, fit.settings.lookback, fit.settings.horizon, fit.identities, covariates),
         meta["dropped"],
+        meta["lacking"],
         Splits(*(split["splits"][name]["end"] for name in SPLITS)),
     )
 
 
 def fitted(preprocessor: Mapping[str, Any]) -> Fitted:
     """What preprocessor.pkl holds of the series."""
+    settings = preprocessor["settings"]
+    sequences = {name: tuple(settings[name]) for name in ("seasons", "closed")}
     return Fitted(
         tuple(preprocessor["channels"]),
-        Settings(**{**preprocessor["settings"], "seasons": tuple(preprocessor["settings"]["seasons"])}),
+        Settings(**{**settings, **sequences}),
         StandardScaler(np.asarray(preprocessor["mean"], float), np.asarray(preprocessor["std"], float)),
         np.asarray(preprocessor["identities"], np.int32),
+        Encoding.restore(preprocessor["encoding"]),
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.faults import usable_rows
 from spline_lstm.data.gaps import fill_gaps, fit_decay
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.phases import ROUNDING
 from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings, held_once
 from spline_lstm.data.repetition import best_repeated
+from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
 from spline_lstm.data.scaling import StandardScaler
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
@@ -41,20 +44,19 @@ def prepare(panel: Panel, params: Params) -> Prepared:
         )
     splits = split_series(panel.timestamps, params.split)
     settings = _resolve(params, panel, splits.train)
-    known_until = _known_until(layout, splits.train, settings.lookback)
+    encoding = Encoding.fit(panel, splits.train, params.covariates, settings.timezone)
     drop = params.data.on_bad_series == "drop"
-    kept, dropped = usable_rows(panel, known_until, settings.lookback + horizon, drop)
-    values, layout = layout.keep(panel.values, kept)
-    heads = (row[:known] for row, known in zip(layout.split(values), known_until[kept], strict=True))
-    scaler = StandardScaler.fit(heads)
-    names = tuple(name for name, keep in zip(panel.names, kept, strict=True) if keep)
-    source = _source(values, layout, scaler, settings, np.arange(1, len(names) + 1, dtype=np.int32))
-    prepared = Prepared(values, panel.timestamps, names, settings, scaler, source, dropped, splits)
+    kept, dropped = usable_rows(panel, _known_until(layout, splits.train, settings), settings.lookback + horizon, drop)
+    rows = _rows(panel, encoding, kept)
+    heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
+    scaler = StandardScaler.fit(row[:known] for row, known in heads)
+    numbers = np.arange(1, kept.sum() + 1, dtype=np.int32)
+    prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, numbers), dropped=dropped, splits=splits)
     for split in SPLITS:
         prepared.windows(split)
     # A row is known by its number from 1, if training sees a window of it.
-    seen = np.isin(source.identities - 1, prepared.windows("train").rows)
-    return replace(prepared, source=replace(source, identities=np.where(seen, source.identities, UNKNOWN)))
+    seen = np.isin(numbers - 1, prepared.windows("train").rows)
+    return replace(prepared, source=replace(prepared.source, identities=np.where(seen, numbers, UNKNOWN)))
 
 
 def prepare_for_forecast(panel: Panel, fit: Fitted, drop: bool) -> Series:
@@ -68,29 +70,91 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, drop: bool) -> Series:
     Raises:
         DataError: A series is unusable, or has fewer steps than one lookback.
     """
-    layout, lookback = panel.layout, fit.settings.lookback
-    kept, dropped = usable_rows(panel, layout.lengths, lookback, drop)
-    values, layout = layout.keep(panel.values, kept)
-    names = tuple(name for name, keep in zip(panel.names, kept, strict=True) if keep)
+    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop)
+    rows = _rows(panel, fit.encoding, kept)
     number = {name: row for row, name in enumerate(fit.names)}
-    rows = np.array([number.get(name, -1) for name in names])
-    known = rows >= 0
-    own = StandardScaler.fit(layout.split(values))
+    places = np.array([number.get(name, -1) for name in rows.names])
+    known = places >= 0
+    own = StandardScaler.fit(rows.layout.split(rows.values))
     scaler = StandardScaler(
-        np.where(known, fit.scaler.mean[rows], own.mean), np.where(known, fit.scaler.std[rows], own.std)
+        np.where(known, fit.scaler.mean[places], own.mean), np.where(known, fit.scaler.std[places], own.std)
     )
-    identities = np.where(known, fit.identities[rows], UNKNOWN).astype(np.int32)
-    source = _source(values, layout, scaler, fit.settings, identities)
-    return Series(values, panel.timestamps, names, fit.settings, scaler, source, dropped)
+    targets = int(kept.sum())
+    identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
+    return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities), dropped=dropped)
 
 
-def _known_until(layout: Layout, train: int, lookback: int) -> np.ndarray:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows that go on: those to forecast, then those of the past covariates of their series.
+
+    Attributes:
+        values: `(steps,)`, flat.
+        layout: Where the rows stand.
+        names: One per row.
+        series: `(rows to forecast,)`, which of the series that go on each is of.
+        kept: `(series,)`, which series of the panel go on.
+    """
+
+    values: np.ndarray
+    layout: Layout
+    names: tuple[str, ...]
+    series: np.ndarray
+    kept: np.ndarray
+
+
+def _rows(panel: Panel, encoding: Encoding, kept: np.ndarray) -> _Rows:
+    values, layout = panel.layout.keep(panel.values, kept)
+    names = [name for name, keep in zip(panel.names, kept, strict=True) if keep]
+    codes, series = np.unique(panel.series[kept], return_inverse=True)
+    kept_series = np.isin(np.arange(panel.series.max() + 1), codes)
+    past, past_layout = encoding.past_rows(panel, kept_series)
+    names += [
+        f"{panel.ids[code]}/{name}" if panel.ids[code] else name for code in codes for name in encoding.past_names()
+    ]
+    return _Rows(np.concatenate([values, past]), layout.followed_by(past_layout), tuple(names), series, kept_series)
+
+
+def _series(
+    panel: Panel, rows: _Rows, encoding: Encoding, settings: Settings, scaler: StandardScaler, identities: np.ndarray
+) -> dict[str, Any]:
+    """What series and a prepared run have in common."""
+    layout = rows.layout
+    filled = fill_gaps(scaler.transform(rows.values, layout), layout, settings.used_seasons, settings.decay)
+    codes = np.flatnonzero(rows.kept)
+    lacking = lacking_ahead(panel)
+    covariates = Covariates(
+        rows.series,
+        len(encoding.past_names()),
+        series_layout(panel).of(codes).longer(settings.horizon),
+        encoding.known(panel, rows.kept),
+        encoding.calendar.features(panel.timestamps.append(panel.ahead)),
+        encoding.calendar.optional,
+        encoding.statics(panel, rows.kept),
+    )
+    return {
+        "values": rows.values,
+        "timestamps": panel.timestamps,
+        "channels": rows.names,
+        "settings": settings,
+        "scaler": scaler,
+        "encoding": encoding,
+        "source": WindowSource(filled, settings.lookback, settings.horizon, identities, covariates),
+        "lacking": {
+            name: lacking[codes[series]]
+            for name, series in zip(rows.names, rows.series, strict=False)
+            if codes[series] in lacking
+        },
+    }
+
+
+def _known_until(layout: Layout, train: int, settings: Settings) -> np.ndarray:
     """Steps of each row from which its scale comes: those of the train split, one lookback at least.
 
     A series that begins late has few train steps or none. Its scale may come from its first lookback, which
     every window of it follows or holds.
     """
-    return np.clip(train - layout.starts, lookback, layout.lengths)
+    return np.clip(train - layout.starts, settings.lookback, layout.lengths)
 
 
 def _resolve(params: Params, panel: Panel, train: int) -> Settings:
@@ -127,10 +191,3 @@ def _derived_lookback(train: int, horizon: int, seasons: Sequence[float]) -> int
     needed = max(2 * season if 2 * season <= most else season for season in fitting)
     whole = max((wanted + 0.5) // shortest, math.ceil(needed / shortest - ROUNDING))
     return min(round(whole * shortest), most)
-
-
-def _source(
-    values: np.ndarray, layout: Layout, scaler: StandardScaler, settings: Settings, identities: np.ndarray
-) -> WindowSource:
-    filled = fill_gaps(scaler.transform(values, layout), layout, settings.used_seasons, settings.decay)
-    return WindowSource(filled, settings.lookback, settings.horizon, identities)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spline_lstm.data.closed import closed_labels, infer_closed, open_grid
+from spline_lstm.data.closed import closed_labels, following_timestamps, open_grid
+from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
+from spline_lstm.data.grid import closed_hours, full_grid, vote_frequency
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.tables import Table, id_column, read_table
 from spline_lstm.data.windows import train_steps
-from spline_lstm.run.errors import DataError, ParamsError
-from spline_lstm.run.params import DataParams, SplitParams
-
-HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
-VOTERS = 50  # series that decide on the step
-FEWEST_ROWS = 3  # of a series that votes
-HEAD_SHARE = 2  # of a short series, from its older half
-MOST_STEPS_PER_ROW = 100
-COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
-BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
-JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
-SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
-COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
+from spline_lstm.run.errors import DataError
+from spline_lstm.run.params import CovariateParams, DataParams, SplitParams
 
 
 @dataclass(frozen=True)
@@ -40,9 +31,15 @@ class Panel:
         layout: Where each row stands, from its series' first observation to its last.
         timestamps: `(time,)`, UTC without offset. Step `i` holds what was observed after
             timestamp `i - 1` and not after timestamp `i`.
+        ahead: `(horizon,)`, the labels after the last one.
         frequency: Step of the grid, as a pandas offset.
         closed: Hours whose steps the calendar leaves out; what is observed in them counts for the next step.
         names: One per row: the id of the series, the target where there is but one series, or `id/target`.
+        ids: Of the series; one without a name where params name no series_id.
+        series: `(rows,)`, which of them each row is of.
+        past: Covariates known up to an origin: `(steps of series,)`, each series like its rows.
+        future: Covariates known for their own time: the same, each series going on for one horizon.
+        static: Covariates that a series has one value of: `(series,)`.
         broken: The first cell of a row that holds no number, by its name, where such a row may be left out.
         findings: What reading found, as plain builtins for reports.
     """
@@ -50,21 +47,35 @@ class Panel:
     values: np.ndarray
     layout: Layout
     timestamps: pd.DatetimeIndex
+    ahead: pd.DatetimeIndex
     frequency: str
     closed: tuple[str, ...]
     names: tuple[str, ...]
+    ids: tuple[str, ...]
+    series: np.ndarray
     broken: dict[str, str]
     findings: dict[str, Any]
+    past: Mapping[str, Column] = field(default_factory=dict)
+    future: Mapping[str, Column] = field(default_factory=dict)
+    static: Mapping[str, Column] = field(default_factory=dict)
 
 
 def read_panel(
-    path: Path, params: DataParams, anchor: pd.Timestamp | None = None, split: SplitParams | None = None
+    path: Path,
+    params: DataParams,
+    covariates: CovariateParams = CovariateParams(),  # noqa: B008 - frozen
+    horizon: int = 1,
+    anchor: pd.Timestamp | None = None,
+    split: SplitParams | None = None,
 ) -> Panel:
     """Read observations and put them on their grid by a causal bin, right-closed and right-labelled.
 
     Args:
         path: CSV or Parquet.
         params: Columns and rules.
+        covariates: More columns. Where some are known in advance, rows after the last target of a series tell of
+            its future; the series ends before them.
+        horizon: Steps beyond the last target for which covariates are read.
         anchor: A label of the grid of an earlier panel, whose grid this one shall continue.
         split: Whose train rows tell which hours are closed, where params leave it open; None: none are.
 
@@ -73,22 +84,26 @@ def read_panel(
         ParamsError: The frequency is none that pandas knows, or the closed hours do not fit it.
         DataError: The file, a column, a timestamp or a value is unusable; the message names it.
     """
-    table = read_table(path, params)
+    table = read_table(path, params, covariates.columns)
     order = np.lexsort((table.timestamps.asi8, table.series))
-    rows, repeats = _resolve_duplicates(_ordered(table, order), params.duplicates, order, path, params)
+    every, repeats = _resolve_duplicates(table.at(order), params.duplicates, order, path, params)
+    rows = every.at(~_beyond_targets(every)) if covariates.future else every
     clock = rows.timestamps.unique().sort_values()
-    frequency = params.frequency or _vote_frequency(rows)
-    full = _grid(clock, frequency, anchor, len(rows.timestamps))
+    frequency = params.frequency or vote_frequency(rows)
+    full = full_grid(clock, frequency, anchor, len(rows.timestamps))
     closed = params.closed or ()
     if params.closed is None and split is not None:
-        closed = _infer_closed(rows, full, frequency, params.timezone, train_steps(full, split))
+        closed = closed_hours(rows, full, frequency, params.timezone, train_steps(full, split))
     left_out = closed_labels(full, frequency, closed, params.timezone)
     inside, empty = left_out[full.searchsorted(rows.timestamps)], np.isnan(rows.values).all(axis=1)
     grid = open_grid(full, frequency, closed, params.timezone) if closed else full
     # A row of empty cells in closed hours says nothing of the next step, so it does not begin it.
     bins = np.maximum(grid.searchsorted(rows.timestamps, side="left") - (inside & empty), 0)
     grid = grid[: bins.max() + 1]
-    layout, values = _onto_grid(rows, bins, params.aggregate)
+    ahead = following_timestamps(grid, frequency, horizon, closed, params.timezone)
+    series = _series_layout(rows, bins)
+    targets = _aggregate(rows.values, series.positions(rows.series, bins), series.size, params.aggregate)
+    layout, values = _rows(series, targets)
     names = _row_names(table.ids, params.target)
     findings = {
         "rows": len(table.series),
@@ -107,82 +122,86 @@ def read_panel(
         "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
     broken = {name: table.broken[key] for key in table.broken for name in _row_names((key,), params.target)}
-    return Panel(values, layout, grid, frequency, closed, names, broken, findings)
+    return Panel(
+        values,
+        layout,
+        grid,
+        ahead,
+        frequency,
+        closed,
+        names,
+        table.ids,
+        np.repeat(np.arange(len(series)), len(params.target)),
+        broken,
+        findings,
+        past={name: _gridded(rows, name, series, bins) for name in covariates.past},
+        future={name: _future(every, name, series.longer(horizon), grid.append(ahead)) for name in covariates.future},
+        static={name: _static(every, name, params) for name in covariates.static},
+    )
+
+
+def _beyond_targets(rows: Table) -> np.ndarray:
+    """`(rows,)`, which rows stand after the last target of their series, if it has any; rows are in order."""
+    place = np.where(np.isnan(rows.values).all(axis=1), -1, np.arange(len(rows.series)))
+    begins = np.searchsorted(rows.series, np.arange(len(rows.ids)))
+    last = np.maximum.reduceat(place, begins)[rows.series]
+    return (np.arange(len(rows.series)) > last) & (last >= 0)
+
+
+def _series_layout(rows: Table, bins: np.ndarray) -> Layout:
+    """Each series from its first bin to its last."""
+    begins = np.searchsorted(rows.series, np.arange(len(rows.ids)))
+    starts, last = np.minimum.reduceat(bins, begins), np.maximum.reduceat(bins, begins)
+    return Layout(starts, last - starts + 1)
+
+
+def _rows(series: Layout, gridded: np.ndarray) -> tuple[Layout, np.ndarray]:
+    """Each column of `(steps of series, columns)` as a row of each series: their layout, and their values."""
+    columns = gridded.shape[1]
+    values = np.concatenate([gridded[start:end].T.ravel() for start, end in pairwise(series.offsets)])
+    return Layout(np.repeat(series.starts, columns), np.repeat(series.lengths, columns)), values
+
+
+def _future(rows: Table, name: str, known: Layout, grid: pd.DatetimeIndex) -> Column:
+    """A column over the steps of each series and one horizon more; rows further ahead are not needed."""
+    bins = grid.searchsorted(rows.timestamps, side="left")
+    near = bins < known.ends[rows.series]
+    return _gridded(rows.at(near), name, known, bins[near])
+
+
+def _gridded(rows: Table, name: str, layout: Layout, bins: np.ndarray) -> Column:
+    """A covariate on the grid: the mean of numbers in a step, the last of categories."""
+    column = rows.covariates[name]
+    rule = "last" if column.categories else "mean"
+    values = _aggregate(column.values[:, None], layout.positions(rows.series, bins), layout.size, rule)
+    return Column(values[:, 0], column.categories)
+
+
+def _static(rows: Table, name: str, params: DataParams) -> Column:
+    """The value that a covariate has in every row of a series.
+
+    Raises:
+        DataError: A series has several.
+    """
+    column = rows.covariates[name]
+    groups = pd.Series(column.values).groupby(rows.series)
+    low, high = (groups.agg(rule).reindex(range(len(rows.ids))).to_numpy() for rule in ("min", "max"))
+    differ = np.flatnonzero(low < high)
+    if differ.size:
+        code = differ[0]
+        values = [column.categories[int(v)] if column.categories else f"{v:g}" for v in (low[code], high[code])]
+        of = f" of series {rows.ids[code]!r}" if params.series_id else ""
+        raise DataError(
+            f"Static covariate {name!r}{of} must have one value. Received: {values[0]} and {values[1]}. "
+            "Mend the data, or name it in covariates.past or covariates.future."
+        )
+    return Column(low, column.categories)
 
 
 def _is_sorted(order: np.ndarray, series: np.ndarray) -> bool:
     """Whether the rows of each series stood in order of time."""
     same = series[order][1:] == series[order][:-1]
     return bool((np.diff(order)[same] > 0).all())
-
-
-def _row_names(ids: tuple[str, ...], targets: tuple[str, ...]) -> tuple[str, ...]:
-    if len(targets) == 1 and ids != ("",):
-        return ids
-    return tuple(f"{key}/{target}" if key else target for key in ids for target in targets)
-
-
-def _ordered(table: Table, order: np.ndarray) -> Table:
-    return replace(table, timestamps=table.timestamps[order], values=table.values[order], series=table.series[order])
-
-
-def _vote_frequency(rows: Table) -> str:
-    """The step that most series have, by the votes of the `VOTERS` longest ones."""
-    counts = np.bincount(rows.series)
-    ends = np.cumsum(counts)
-    longest = np.argsort(-counts, kind="stable")[:VOTERS]
-    voters = [longest[0], *(code for code in longest[1:] if counts[code] >= FEWEST_ROWS)]
-    heads = (_head(rows.timestamps[ends[code] - counts[code] : ends[code]]) for code in voters)
-    return Counter(infer_frequency(head) for head in heads).most_common(1)[0][0]
-
-
-def _onto_grid(rows: Table, bins: np.ndarray, rule: str) -> tuple[Layout, np.ndarray]:
-    """Each series from its first bin to its last, each target of it a row."""
-    counts = np.bincount(rows.series, minlength=len(rows.ids))
-    begins = np.cumsum(counts) - counts
-    starts, last = np.minimum.reduceat(bins, begins), np.maximum.reduceat(bins, begins)
-    series = Layout(starts, last - starts + 1)
-    gridded = _aggregate(rows.values, series.positions(rows.series, bins), series.size, rule)
-    targets = gridded.shape[1]
-    values = np.concatenate([gridded[a:b].T.ravel() for a, b in pairwise(series.offsets)])
-    return Layout(np.repeat(series.starts, targets), np.repeat(series.lengths, targets)), values
-
-
-def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
-    """Name the step of sorted, distinct timestamps that may have gaps and jitter.
-
-    Raises:
-        DataError: There are fewer than three, or centuries between two.
-    """
-    if len(timestamps) < 3:
-        raise DataError(
-            f"`data.frequency` can be inferred from 3 timestamps or more. Received: {len(timestamps)}. "
-            "Give data.frequency, or more rows."
-        )
-    regular = pd.infer_freq(timestamps)
-    if regular and regular != "bh":  # hours of a working day are closed hours of a plain grid
-        return regular
-    try:
-        apart = pd.Series(timestamps[1:] - timestamps[:-1])
-    except OverflowError as error:
-        raise DataError(
-            f"`data.frequency` can be inferred where no gap spans 292 years. Received: {timestamps[0]} to "
-            f"{timestamps[-1]}. Give data.frequency, or mend a wrong timestamp."
-        ) from error
-    steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
-    few = (steps > 0) & (steps <= COUNTED_STEPS)
-    step = apart[few].sum() / steps[few].sum()
-    days = step / pd.Timedelta("1D")
-    if 28 <= days <= 31 and timestamps.is_month_start.all():
-        return "MS"
-    if 28 <= days <= 31 and timestamps.is_month_end.all():
-        return "ME"
-    if abs(days - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
-        return "B"
-    nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
-    if abs(nearest / step - 1) > JITTER_OF_STEP:
-        nearest = max(step.round("1s"), pd.Timedelta("1ms"))
-    return pd.tseries.frequencies.to_offset(nearest).freqstr
 
 
 def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, params: DataParams) -> tuple[Table, int]:
@@ -204,72 +223,20 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
             f"Timestamps{of} must be distinct. Received: {time[first]} again in row {order[first] + 1} "
             f"after the header ({int(repeats.sum())} repeats in all). {advice}"
         )
-    table = pd.DataFrame(rows.values).groupby(np.cumsum(~repeats)).agg(rule)
-    kept = replace(rows, timestamps=time[~repeats], values=table.to_numpy(), series=rows.series[~repeats])
-    return kept, int(repeats.sum())
+    groups = np.cumsum(~repeats)
+    kept = rows.at(~repeats)
+    covariates = {
+        name: Column(
+            _per_group(column.values, groups, "last" if column.categories and rule == "mean" else rule),
+            column.categories,
+        )
+        for name, column in rows.covariates.items()
+    }
+    return replace(kept, values=_per_group(rows.values, groups, rule), covariates=covariates), int(repeats.sum())
 
 
-def _head(timestamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    return timestamps[: max(3, min(HEAD_ROWS, len(timestamps) // HEAD_SHARE))]
-
-
-def _grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None, rows: int) -> pd.DatetimeIndex:
-    """Labels from the first observation on to the first label not before the last one."""
-    try:
-        offset = pd.tseries.frequencies.to_offset(frequency)
-        if offset.n < 1 or timestamps[-1] + offset <= timestamps[-1]:
-            raise ValueError("it does not step forward")
-        start, steps = _extent(timestamps, offset, anchor)
-        if steps <= MOST_STEPS_PER_ROW * rows:
-            grid = pd.date_range(start, periods=steps, freq=offset)
-            return grid[: int(grid.searchsorted(timestamps[-1], side="left")) + 1]
-    except (ValueError, OverflowError) as error:
-        raise ParamsError(
-            "`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS, "
-            f"whose grid ends before the year 2262. Received: {frequency!r:.40}."
-        ) from error
-    raise DataError(
-        f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
-        f"from {timestamps[0]} to {timestamps[-1]} for {rows} rows. Mend data.frequency, or a wrong timestamp."
-    )
-
-
-def _extent(timestamps: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp | None) -> tuple[pd.Timestamp, int]:
-    """The first label of a grid, and how many reach over the last observation."""
-    first, last = timestamps[0], timestamps[-1]
-    if isinstance(offset, pd.tseries.offsets.Tick):
-        step = pd.Timedelta(offset)
-        late = _jitter(_head(timestamps) - first, step) if anchor is None else _nanoseconds(first, anchor) % step.value
-        start = first + pd.Timedelta(late)
-        return start, max(0, -(_nanoseconds(last, start) // step.value)) + 1
-    start = offset.rollforward(first)
-    if anchor is not None:
-        start = start.normalize() + (anchor - anchor.normalize())
-        start = start if start >= first else start + offset
-    return start, len(pd.date_range(start, last, freq=offset)) + 1
-
-
-def _nanoseconds(start: pd.Timestamp, end: pd.Timestamp) -> int:
-    """From one to the other; a Timedelta ends at 292 years."""
-    return end.value - start.value
-
-
-def _infer_closed(rows: Table, full: pd.DatetimeIndex, frequency: str, timezone: str, train: int) -> tuple[str, ...]:
-    labels = full[full <= full[max(train - 1, 0)] - BEFORE_BORDER]
-    filled = rows.timestamps[~np.isnan(rows.values).all(axis=1)]
-    bins = labels.searchsorted(filled, side="left")
-    observed = np.bincount(bins, minlength=len(labels))[: len(labels)] > 0  # later rows have no bin
-    return infer_closed(labels, observed, frequency, timezone)
-
-
-def _jitter(elapsed: pd.TimedeltaIndex, step: pd.Timedelta) -> pd.Timedelta:
-    """How late a label must be for jittered observations to fall into the step they are meant for.
-
-    Zero for a regular clock. The labels of a jittered one stand after the latest of the head's
-    observations, so each is complete at its label: later than its nominal time, never earlier.
-    """
-    phase = (elapsed + step / 2) % step - step / 2
-    return max(phase.max(), pd.Timedelta(0))
+def _per_group(values: np.ndarray, groups: np.ndarray, rule: str) -> np.ndarray:
+    return pd.DataFrame(values).groupby(groups).agg(rule).to_numpy().reshape(-1, *values.shape[1:])
 
 
 def _aggregate(values: np.ndarray, bins: np.ndarray, steps: int, rule: str) -> np.ndarray:
@@ -281,6 +248,12 @@ def _aggregate(values: np.ndarray, bins: np.ndarray, steps: int, rule: str) -> n
     table = groups.sum(min_count=1) if rule == "sum" else groups.agg(rule)
     gridded[table.index.to_numpy()] = table.to_numpy()
     return gridded
+
+
+def _row_names(ids: tuple[str, ...], targets: tuple[str, ...]) -> tuple[str, ...]:
+    if len(targets) == 1 and ids != ("",):
+        return ids
+    return tuple(f"{key}/{target}" if key else target for key in ids for target in targets)
 
 
 def _gap_findings(channel: np.ndarray) -> dict[str, Any]:

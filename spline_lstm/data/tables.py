@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.columns import read_columns
+from spline_lstm.data.encoding import Column
 from spline_lstm.run.errors import DataError, ParamsError
 from spline_lstm.run.params import DataParams
 
@@ -30,6 +32,7 @@ class Table:
         series: `(rows,)`, which of `ids` a row is of.
         ids: The series, in order of their names; one without a name where params name no series_id.
         broken: The first cell of a series that holds no number, by its id, where such a series may be left out.
+        covariates: `(rows,)` each, by their names.
     """
 
     timestamps: pd.DatetimeIndex
@@ -37,9 +40,21 @@ class Table:
     series: np.ndarray
     ids: tuple[str, ...]
     broken: dict[str, str]
+    covariates: dict[str, Column]
+
+    def at(self, rows: np.ndarray) -> Table:
+        """Some of the rows, chosen as from an array."""
+        covariates = {name: column.at(rows) for name, column in self.covariates.items()}
+        return replace(
+            self,
+            timestamps=self.timestamps[rows],
+            values=self.values[rows],
+            series=self.series[rows],
+            covariates=covariates,
+        )
 
 
-def read_table(path: Path, params: DataParams) -> Table:
+def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -> Table:
     """Read the columns that params name.
 
     Raises:
@@ -47,19 +62,35 @@ def read_table(path: Path, params: DataParams) -> Table:
         ParamsError: The timestamp_format or the timezone is none that pandas knows.
         DataError: The file, a column, a timestamp or a value is unusable.
     """
-    table = read_columns(path, [params.timestamp, *params.series_id], params.target)
+    table = read_columns(path, [params.timestamp, *params.series_id], [*params.target, *covariates])
     timestamps = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
-    values: list[np.ndarray] = []
     broken: dict[str, str] = {}
-    for name in params.target:
-        numbers, wrong = _numbers(table[name])
+
+    def numbers(name: str) -> np.ndarray:
+        found, wrong = _numbers(table[name])
         if params.on_bad_series == "fail":
             _require_each(~wrong, table[name], NUMBERS, "Mend the row.")
         for row in np.flatnonzero(wrong):
-            broken.setdefault(ids[series[row]], _cell(table[name], int(row)))
-        values.append(np.where(wrong, np.nan, numbers))
-    return Table(timestamps, np.column_stack(values), series, ids, broken)
+            broken.setdefault(ids[series[row]], f"{_cell(table[name], int(row))} of column {name!r}")
+        return np.where(wrong, np.nan, found)
+
+    values = np.column_stack([numbers(name) for name in params.target])
+    columns = {
+        name: _categories(table[name]) if _is_categorical(table[name]) else Column(numbers(name)) for name in covariates
+    }
+    return Table(timestamps, values, series, ids, broken, columns)
+
+
+def _is_categorical(column: pd.Series) -> bool:
+    """Whether most cells are no numbers: a few that are not are mistakes."""
+    _, wrong = _numbers(column)
+    return bool(2 * wrong.sum() > column.notna().sum())
+
+
+def _categories(column: pd.Series) -> Column:
+    codes, categories = pd.factorize(column.astype("string"), sort=True)
+    return Column(np.where(codes < 0, np.nan, codes), tuple(map(str, categories)))
 
 
 def id_column(path: Path, params: DataParams) -> str | None:

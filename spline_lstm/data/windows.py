@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -131,7 +131,7 @@ class WindowSource:
     @property
     def targets(self) -> Layout:
         """Where the rows to forecast stand."""
-        return self.layout.first(len(self.identities))
+        return self.layout.of(slice(len(self.identities)))
 
     def inputs(self, rows: np.ndarray, origins: np.ndarray, lookback: int | None = None) -> np.ndarray:
         """What was known at each origin of the steps up to it.
@@ -151,6 +151,10 @@ class WindowSource:
             held = self.filled.held[np.maximum(newest - back, 0)]
             windows[open_] = np.where(back < open_steps[open_, None], held, windows[open_])
         return windows
+
+    def without_clock(self) -> WindowSource:
+        """The same without covariates of the clock and the year."""
+        return replace(self, covariates=self.covariates.without_clock())
 
     def windows(self, rows: np.ndarray, origins: np.ndarray) -> Windows:
         """All that a model sees."""

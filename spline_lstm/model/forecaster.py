@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from spline_lstm.data.windows import Windows
+from spline_lstm.data.windows import Windows, WindowSource
 from spline_lstm.model.linear import RidgeForecaster, lag_operator
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
@@ -268,18 +268,18 @@ class SplineForecaster(keras.Model):
         past, known, calendar, static = self.channels.values()
         steps = self.lookback + self.horizon
         shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
-        zeros = (np.zeros((1, *shape), "float32") for shape in shapes)
-        self(Windows(*zeros, np.zeros(1, "int32")))
+        values, missing, *others = (np.zeros((1, *shape), "float32") for shape in shapes)
+        self(Windows(values, missing, *others, rows=np.zeros(1, "int32")))
         self.built = True
 
-    def require_fit(self, lookback: int, horizon: int, rows: int, channels: Mapping[str, int]) -> None:
+    def require_fit(self, source: WindowSource, rows: int) -> None:
         """Refuse windows of another shape, or of more rows, than the model was built for.
 
         Raises:
             ShapeError: They differ.
         """
         built = {"lookback": self.lookback, "horizon": self.horizon, **self.channels}
-        given = {"lookback": lookback, "horizon": horizon, **channels}
+        given = {"lookback": source.lookback, "horizon": source.horizon, **source.covariates.channels}
         if built != given or rows > self.rows:
             raise ShapeError(
                 f"The model takes {built} and {self.rows} rows. "

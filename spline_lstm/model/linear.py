@@ -27,13 +27,12 @@ class Remainder:
     def _effect(self) -> np.ndarray | None:
         return self.source.covariates.effect(self.effects) if self.effects.any() else None
 
-    def level_free(
-        self, rows: np.ndarray, origins: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+    def level_free(self, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
         """Windows without their last value, `(windows, lookback)`; that value, `(windows, 1)`; effects ahead of the
         origins, `(windows, horizon)`.
         """
-        values, ahead, lookback = self.source.inputs(rows, origins), 0.0, self.source.lookback
+        values, lookback = self.source.inputs(rows, origins), self.source.lookback
+        ahead: np.ndarray | float = 0.0
         if self._effect is not None:
             covariates, length = self.source.covariates, lookback + self.source.horizon
             effect = covariates.layout.cut(self._effect, covariates.series[rows], origins - lookback + 1, length)
@@ -41,9 +40,7 @@ class Remainder:
         level = values[:, -1:]
         return values - level, level, ahead
 
-    def linear_inputs(
-        self, rows: np.ndarray, origins: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
+    def linear_inputs(self, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
         """As `level_free`, the lag splines of past covariates beside the windows: `(windows, inputs)`."""
         values, level, ahead = self.level_free(rows, origins)
         if self.source.covariates.past:

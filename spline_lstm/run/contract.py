@@ -12,7 +12,7 @@ from spline_lstm.run.errors import ArtifactError, ParamsError, RunIdMismatchErro
 from spline_lstm.run.files import WAY_BACK, read_json, read_pickle, sha256
 
 SPLIT_SCHEMA = "phase1.split_contract.v1"
-PREPROCESSOR_SCHEMA = "preprocessor.v1"
+PREPROCESSOR_SCHEMA = "preprocessor.v2"
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PICTURES = ("forecast", "test_windows", "error_by_horizon", "residuals", "learning_curve", "series")
 NPZ_KEYS = (
@@ -25,6 +25,10 @@ NPZ_KEYS = (
     "settled",
     "held",
     "since",
+    "series",
+    "known",
+    "calendar",
+    "static",
 )
 REQUIRED_METRICS = ("mae", "mse", "rmse", "mape", "r2")
 
@@ -228,9 +232,11 @@ def open_preprocessed(paths: RunPaths) -> tuple[dict[str, Any], dict[str, Any], 
     """
     require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor)
     meta, split, preprocessor = read_json(paths.meta), read_json(paths.split_contract), read_pickle(paths.preprocessor)
-    require_keys(paths.meta, meta, "sha256", "frequency", "shape", "dropped")
+    require_keys(paths.meta, meta, "sha256", "frequency", "shape", "dropped", "lacking")
     require_keys(paths.split_contract, split, "schema_version", "splits")
-    require_keys(paths.preprocessor, preprocessor, "schema_version", "settings", "channels", "mean", "std", "identities")
+    require_keys(
+        paths.preprocessor, preprocessor, "schema_version", "settings", "channels", "mean", "std", "identities"
+    )
     _require_schema(paths.split_contract, split, SPLIT_SCHEMA)
     _require_schema(paths.preprocessor, preprocessor, PREPROCESSOR_SCHEMA)
     require_hashes(meta["sha256"], paths.processed, paths.split_contract, paths.preprocessor)

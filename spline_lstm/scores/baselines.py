@@ -47,12 +47,13 @@ def baseline_forecasts(
         "naive": (naive, 1),
         "moving_average": (moving_average, average),
         "seasonal_naive": (seasonal_naive, season),
-        "ridge": (lambda history, _: ridge.predict(history), source.lookback),
     }
-    forecasts = {name: np.empty((len(windows), source.horizon), np.float32) for name in rules}
+    forecasts = {name: np.empty((len(windows), source.horizon), np.float32) for name in (*rules, "ridge")}
     for start in range(0, len(windows), CHUNK):
         part = slice(start, start + CHUNK)
-        history = source.inputs(windows.rows[part], windows.origins[part])
+        rows, origins = windows.rows[part], windows.origins[part]
+        forecasts["ridge"][part] = ridge.predict(source, rows, origins)
+        history = source.inputs(rows, origins)
         for name, (forecast, steps) in rules.items():
             forecasts[name][part] = forecast(history[:, -steps:], source.horizon)
     return forecasts

@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.data.closed import closed_labels, describe, following_timestamps, infer_closed, phases_of
-from spline_lstm.data.series import BEFORE_BORDER, read_panel
+from spline_lstm.data.grid import BEFORE_BORDER
+from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import split_series, train_steps
 from spline_lstm.run.errors import ParamsError
 from spline_lstm.run.hours import DAY

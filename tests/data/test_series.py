@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.columns import LONGEST_LINE
-from spline_lstm.data.series import infer_frequency, read_panel
+from spline_lstm.data.grid import infer_frequency
+from spline_lstm.data.series import read_panel
 from spline_lstm.run.errors import DataError, InputNotFoundError, ParamsError
 from spline_lstm.run.params import DataParams
 

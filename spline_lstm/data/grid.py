@@ -1,0 +1,134 @@
+"""The regular grid that irregular timestamps go to: its step, its phase, its closed hours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.data.closed import infer_closed
+from spline_lstm.data.tables import Table
+from spline_lstm.run.errors import DataError, ParamsError
+
+HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
+VOTERS = 50  # series that decide on the step
+FEWEST_ROWS = 3  # of a series that votes
+HEAD_SHARE = 2  # of a short series, from its older half
+MOST_STEPS_PER_ROW = 100
+COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
+BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
+JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
+SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
+COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
+
+
+def vote_frequency(rows: Table) -> str:
+    """The step that most series have, by the votes of the `VOTERS` longest ones."""
+    counts = np.bincount(rows.series)
+    ends = np.cumsum(counts)
+    longest = np.argsort(-counts, kind="stable")[:VOTERS]
+    voters = [longest[0], *(code for code in longest[1:] if counts[code] >= FEWEST_ROWS)]
+    heads = (_head(rows.timestamps[ends[code] - counts[code] : ends[code]]) for code in voters)
+    return Counter(infer_frequency(head) for head in heads).most_common(1)[0][0]
+
+
+def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
+    """Name the step of sorted, distinct timestamps that may have gaps and jitter.
+
+    Raises:
+        DataError: There are fewer than three, or centuries between two.
+    """
+    if len(timestamps) < 3:
+        raise DataError(
+            f"`data.frequency` can be inferred from 3 timestamps or more. Received: {len(timestamps)}. "
+            "Give data.frequency, or more rows."
+        )
+    regular = pd.infer_freq(timestamps)
+    if regular and regular != "bh":  # hours of a working day are closed hours of a plain grid
+        return regular
+    try:
+        apart = pd.Series(timestamps[1:] - timestamps[:-1])
+    except OverflowError as error:
+        raise DataError(
+            f"`data.frequency` can be inferred where no gap spans 292 years. Received: {timestamps[0]} to "
+            f"{timestamps[-1]}. Give data.frequency, or mend a wrong timestamp."
+        ) from error
+    steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
+    few = (steps > 0) & (steps <= COUNTED_STEPS)
+    step = apart[few].sum() / steps[few].sum()
+    days = step / pd.Timedelta("1D")
+    if 28 <= days <= 31 and timestamps.is_month_start.all():
+        return "MS"
+    if 28 <= days <= 31 and timestamps.is_month_end.all():
+        return "ME"
+    if abs(days - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
+        return "B"
+    nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
+    if abs(nearest / step - 1) > JITTER_OF_STEP:
+        nearest = max(step.round("1s"), pd.Timedelta("1ms"))
+    return pd.tseries.frequencies.to_offset(nearest).freqstr
+
+
+def full_grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None, rows: int) -> pd.DatetimeIndex:
+    """Labels from the first observation on to the first label not before the last one."""
+    try:
+        offset = pd.tseries.frequencies.to_offset(frequency)
+        if offset.n < 1 or timestamps[-1] + offset <= timestamps[-1]:
+            raise ValueError("it does not step forward")
+        start, steps = _extent(timestamps, offset, anchor)
+        if steps <= MOST_STEPS_PER_ROW * rows:
+            grid = pd.date_range(start, periods=steps, freq=offset)
+            return grid[: int(grid.searchsorted(timestamps[-1], side="left")) + 1]
+    except (ValueError, OverflowError) as error:
+        raise ParamsError(
+            "`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS, "
+            f"whose grid ends before the year 2262. Received: {frequency!r:.40}."
+        ) from error
+    raise DataError(
+        f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
+        f"from {timestamps[0]} to {timestamps[-1]} for {rows} rows. Mend data.frequency, or a wrong timestamp."
+    )
+
+
+def _extent(timestamps: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp | None) -> tuple[pd.Timestamp, int]:
+    """The first label of a grid, and how many reach over the last observation."""
+    first, last = timestamps[0], timestamps[-1]
+    if isinstance(offset, pd.tseries.offsets.Tick):
+        step = pd.Timedelta(offset)
+        late = _jitter(_head(timestamps) - first, step) if anchor is None else _nanoseconds(first, anchor) % step.value
+        start = first + pd.Timedelta(late)
+        return start, max(0, -(_nanoseconds(last, start) // step.value)) + 1
+    start = offset.rollforward(first)
+    if anchor is not None:
+        start = start.normalize() + (anchor - anchor.normalize())
+        start = start if start >= first else start + offset
+    return start, len(pd.date_range(start, last, freq=offset)) + 1
+
+
+def _nanoseconds(start: pd.Timestamp, end: pd.Timestamp) -> int:
+    """From one to the other; a Timedelta ends at 292 years."""
+    return end.value - start.value
+
+
+def _jitter(elapsed: pd.TimedeltaIndex, step: pd.Timedelta) -> pd.Timedelta:
+    """How late a label must be for jittered observations to fall into the step they are meant for.
+
+    Zero for a regular clock. The labels of a jittered one stand after the latest of the head's
+    observations, so each is complete at its label: later than its nominal time, never earlier.
+    """
+    phase = (elapsed + step / 2) % step - step / 2
+    return max(phase.max(), pd.Timedelta(0))
+
+
+def closed_hours(rows: Table, full: pd.DatetimeIndex, frequency: str, timezone: str, train: int) -> tuple[str, ...]:
+    labels = full[full <= full[max(train - 1, 0)] - BEFORE_BORDER]
+    filled = rows.timestamps[~np.isnan(rows.values).all(axis=1)]
+    bins = labels.searchsorted(filled, side="left")
+    observed = np.bincount(bins, minlength=len(labels))[: len(labels)] > 0  # later rows have no bin
+    return infer_closed(labels, observed, frequency, timezone)
+
+
+def _head(timestamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return timestamps[: max(3, min(HEAD_ROWS, len(timestamps) // HEAD_SHARE))]
