@@ -281,7 +281,8 @@ def test_a_killed_training_leaves_nothing_half_written_and_is_made_good(finished
 
 def test_the_one_click_run_passes_on_the_code_of_the_stage_that_failed(project: Project):
     flat = project.path.parent / "flat.csv"
-    flat.write_text("date,co2\n" + "".join(f"2020-01-{day:02},1\n" for day in range(1, 31)), encoding="utf-8")
+    days = pd.date_range("2020-01-01", periods=300).strftime("%Y-%m-%d")
+    flat.write_text("date,co2\n" + "".join(f"{day},1\n" for day in days), encoding="utf-8")
 
     failed = project.run("bash", "scripts/run_e2e.sh", RUN_ID="flat", INPUT_PATH=str(flat))
     assert failed.returncode == 25, failed.stderr
