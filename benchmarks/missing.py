@@ -1,18 +1,18 @@
-"""What missing inputs cost: our filling against forward fill, linear and PCHIP in the same model.
+"""What missing data cost: our filling against forward fill, linear and PCHIP in the same model.
 
-Inputs of all splits are removed by channel, half of them at random and half in day-long blocks; targets
-stay, so that all are learned from and scored alike. Each filling stands in the place of ours in the
-whole pipeline, and knows only what was observed by a forecast's origin. One more row is of a file with
-such gaps, as users have them: its targets are missing, too. Writes a section of docs/benchmarks.md.
+Values are removed from the file by channel, half of them at random and half in day-long blocks, as users have
+them: inputs and targets of all splits. Forecasts are scored against the complete file, so all by the same targets.
+Each filling stands in the place of ours in the whole pipeline, and knows only what was observed by a forecast's
+origin. Writes a section of docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,26 +20,25 @@ from scipy.interpolate import PchipInterpolator
 
 from benchmarks import long_horizon
 from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
-from benchmarks.runs import Run, read_scores, run_all
+from benchmarks.runs import Run, run_all
 from spline_lstm.data.gaps import FilledSeries, fill_gaps
 from spline_lstm.data.layout import Layout
+from spline_lstm.run.contract import RunPaths
 
 HORIZON = 96
 SHARES = (0.1, 0.25, 0.5)
-SHARE_OF_FILE = 0.25  # missing in the file with gaps
 BLOCK = 24  # steps
 EPOCHS = 4  # at most, for all
-OURS, FILE = "ours", "file"
+OURS = "ours"
 Interpolant = Callable[[np.ndarray], np.ndarray]
 
 
 def main() -> int:
     options = long_horizon.parse(long_horizon.parser(__doc__))
-    file = options.folder.resolve() / f"{options.data.stem}-with-gaps.csv"
-    whole = pd.read_csv(options.data, nrows=sum(options.split))
-    values = whole.iloc[:, 1:].to_numpy(float).T
-    whole.iloc[:, 1:] = np.where(removed(values.shape, SHARE_OF_FILE), np.nan, values).T
-    whole.to_csv(file, index=False)
+    complete = pd.read_csv(options.data, nrows=sum(options.split), index_col=0, parse_dates=True)
+    files = {share: options.folder.resolve() / f"{options.data.stem}-without-{share:.0%}.csv" for share in SHARES}
+    for share, file in files.items():
+        complete.mask(removed(complete.shape[::-1], share).T).to_csv(file)
     runs = {}
     for seed in options.seeds:
         params = {
@@ -49,39 +48,66 @@ def main() -> int:
             "train.epochs": EPOCHS,
         }
         runs[0.0, OURS, seed] = Run(f"missing/0-{seed}", params)
-        runs[SHARE_OF_FILE, FILE, seed] = Run(f"missing/file-{seed}", {**params, "data.path": str(file)})
-        for share in SHARES:
+        for share, file in files.items():
             for name in (OURS, *RIVALS):
-                prelude = f"from benchmarks import missing\nmissing.remove_inputs({share}, {name!r})"
-                runs[share, name, seed] = Run(f"missing/{share}-{name}-{seed}", params, prelude)
-    results = run_all(list(runs.values()), options.folder, read_scores, options.jobs)
+                prelude = "" if name == OURS else f"from benchmarks import missing\nmissing.fill_by({name!r})"
+                given = {**params, "data.path": str(file)}
+                runs[share, name, seed] = Run(f"missing/{share}-{name}-{seed}", given, prelude)
+    read = partial(score, complete, complete[: options.split[0]].std(ddof=0))
+    results = run_all(list(runs.values()), options.folder, read, options.jobs)
+    if len({result["targets"] for result in results.values()}) > 1:
+        raise RuntimeError(
+            "All runs must be scored by the same targets. Received: other windows where data are missing."
+        )
+    _write(options, {key: results[run.name]["mse"] for key, run in runs.items()})
+    return 0
+
+
+def _write(options: argparse.Namespace, found: dict[tuple[float, str, int], float]) -> None:
+    """The section, from the MSE of each share, filling and seed."""
 
     def errors(share: float, name: str) -> list[float]:
-        return [results[runs[share, name, seed].name]["scores"]["model"]["mse"] for seed in options.seeds]
+        return [found[share, name, seed] for seed in options.seeds]
 
     complete = errors(0.0, OURS)
 
     def cell(share: float, name: str) -> str:
-        found = errors(share, name)
-        return f"{spread(found)} ({np.mean(found) / np.mean(complete) - 1:+.1%})"
+        return f"{spread(errors(share, name))} ({np.mean(errors(share, name)) / np.mean(complete) - 1:+.1%})"
 
     rows = [["complete", spread(complete), *["" for _ in RIVALS]]]
     rows += [[f"{share:.0%} missing", *(cell(share, name) for name in (OURS, *RIVALS))] for share in SHARES]
-    rows += [[f"{SHARE_OF_FILE:.0%} missing, targets too", cell(SHARE_OF_FILE, FILE), *["" for _ in RIVALS]]]
     write_section(
         BENCHMARKS,
         "missing",
         "\n\n".join(
             [
-                f"`{options.data.name}`, horizon {HORIZON}, {EPOCHS} epochs at most; MSE of z-scores over observed "
-                f"test targets, mean ± standard deviation over seeds {', '.join(map(str, options.seeds))}, and the "
-                "loss against complete data. Half of what is missing lies in blocks of a day.",
+                f"`{options.data.name}`, horizon {HORIZON}, {EPOCHS} epochs at most. Values are missing from inputs "
+                "and targets of all splits, half of them in blocks of a day; forecasts are scored against the complete "
+                f"file. MSE of z-scores, mean ± standard deviation over seeds {', '.join(map(str, options.seeds))}, "
+                "and the loss against complete data.",
                 table(["", OURS, *RIVALS], rows),
                 f"{machine()}.",
             ]
         ),
     )
-    return 0
+
+
+def score(complete: pd.DataFrame, std: pd.Series, paths: RunPaths) -> dict[str, float]:
+    """MSE of z-scores of a run's test forecasts against the complete data, and by how many targets.
+
+    Args:
+        complete: A column for each series, indexed by time.
+        std: Of each column.
+        paths: Of the run.
+    """
+    predictions = pd.read_parquet(paths.predictions, columns=["series_id", "timestamp", "y_pred"])
+    errors = [
+        (part["y_pred"].to_numpy() - complete[name].loc[part["timestamp"]].to_numpy()) / std[name]
+        for name, part in predictions.groupby("series_id", observed=True)
+    ]
+    error = np.concatenate(errors)
+    error = error[~np.isnan(error)]
+    return {"mse": float(np.mean(error**2)), "targets": int(error.size)}
 
 
 def removed(shape: tuple[int, int], share: float) -> np.ndarray:
@@ -97,34 +123,31 @@ def removed(shape: tuple[int, int], share: float) -> np.ndarray:
     return gone
 
 
-def remove_inputs(share: float, name: str) -> None:
-    """In this process, fill as `name` does what is left when a share of the inputs is gone."""
+def fill_by(name: str) -> None:
+    """In this process, fill gaps as a rival does."""
     from spline_lstm.data import preprocessing
 
-    fill = RIVALS.get(name, fill_gaps)
-
-    def without_inputs(
-        values: np.ndarray, layout: Layout, seasons: Sequence[float] = (), decay: float | None = None
-    ) -> FilledSeries:
-        gone = removed((len(layout), int(layout.lengths[0])), share).ravel()
-        return fill(np.where(gone, np.nan, values), layout, seasons, decay)
-
-    preprocessing.fill_gaps = without_inputs
+    fill = RIVALS[name]
+    preprocessing.fill_gaps = fill
 
 
-def _with(between: Callable[..., Interpolant], values: np.ndarray, layout: Layout, *resolved: Any) -> FilledSeries:
+def _with(
+    between: Callable[..., Interpolant],
+    values: np.ndarray,
+    layout: Layout,
+    seasons: Sequence[float] = (),
+    decay: float | None = None,
+) -> FilledSeries:
     """Fill closed gaps by `between(steps, values)`, a function of all steps; open ones hold the last value."""
-    ours = fill_gaps(values, layout, *resolved)
-    settled, held = [], []
-    for known in layout.split(values):
-        clock, seen = np.arange(len(known)), np.flatnonzero(~np.isnan(known))
-        last = pd.Series(known).ffill().fillna(0.0).to_numpy()
+    ours = fill_gaps(values, layout, seasons, decay)
+    settled, held = ours.settled.copy(), np.zeros_like(values)
+    rows = (layout.split(flat) for flat in (values, settled, held))
+    for known, filled, last in zip(*rows, strict=True):
+        seen, clock = np.flatnonzero(~np.isnan(known)), np.arange(len(known))
+        last[:] = pd.Series(known).ffill().fillna(0.0)
         inside = (clock >= seen[0]) & (clock <= seen[-1])
-        settled.append(np.where(inside, between(seen, known[seen])(clock), last))
-        held.append(last[np.isnan(known)])
-    return dataclasses.replace(
-        ours, settled=np.concatenate(settled).astype(np.float32), held=np.concatenate(held).astype(np.float32)
-    )
+        filled[:] = np.where(inside, between(seen, known[seen])(clock), last)
+    return dataclasses.replace(ours, settled=settled, held=held[ours.missing].astype(np.float32))
 
 
 def _steps(steps: np.ndarray, values: np.ndarray) -> Interpolant:
@@ -135,7 +158,7 @@ def _lines(steps: np.ndarray, values: np.ndarray) -> Interpolant:
     return lambda clock: np.interp(clock, steps, values)
 
 
-RIVALS = {
+RIVALS: dict[str, Callable[[np.ndarray, Layout, int], FilledSeries]] = {
     "forward fill": partial(_with, _steps),
     "linear": partial(_with, _lines),
     "PCHIP": partial(_with, PchipInterpolator),

@@ -104,8 +104,10 @@ def _run(run: Run, folder: Path, read: Callable[[RunPaths], Any], jobs: int) -> 
 
 @cache
 def _code() -> str:
-    """A hash of what a run's result depends on besides its params."""
-    files = [ROOT / "params.yaml", *sorted(ROOT.glob("spline_lstm/**/*.py")), *sorted(ROOT.glob("stages/*.py"))]
+    """A hash of what a run's result depends on besides its params: also what here runs in it or makes its data."""
+    ours = [ROOT / "benchmarks" / f"{name}.py" for name in ("missing", "plain_lstm", "unseen")]
+    library, stages = sorted(ROOT.glob("spline_lstm/**/*.py")), sorted(ROOT.glob("stages/*.py"))
+    files = [ROOT / "params.yaml", *ours, *library, *stages]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.ridge import fit_ridge, typical_sizes
+from spline_lstm.model.linear import Remainder, RidgeForecaster
+from spline_lstm.model.ridge import fit_linear, fit_ridge, typical_sizes
 from spline_lstm.model.sizing import model_settings, train_settings
-from spline_lstm.model.training import compiled_step, fit, mix, predict, seed_everything, train_batches
+from spline_lstm.model.training import MemberInputs, compiled_step, fit, mix, predict, seed_everything, train_batches
 from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
@@ -126,13 +127,13 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     """Outcomes of the ridge that lies underneath, which is there first, and of the whole model."""
     start = time.perf_counter()
     prepared = prepare(read_panel(Path(params.data.path), params.data), params)
-    source = prepared.source
     train, validation, test = (prepared.windows(split) for split in SPLITS)
-    ridge = fit_ridge(source, train, validation)
+    source, ridge = fit_linear(prepared.source, train, validation, params.covariates.calendar)
+    prepared = replace(prepared, source=source)
     alone = _outcome(start, prepared, ridge.predict(source, test.rows, test.origins))
     seed_everything(params.seed)
-    model = _model(params, prepared)
-    model.set_linear(ridge.kernel)
+    model = _model(params, prepared, ridge)
+    model.set_linear(ridge)
     resolved = train_settings(params.train, len(prepared.names))
     result = fit(model, source, train, validation, resolved, params.seed)
     model.set_weights(result.best)
@@ -140,11 +141,12 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     return {RIDGE: alone, title: _outcome(start, prepared, predict(model, source, test.rows, test.origins))}
 
 
-def _model(params: Params, prepared: Prepared) -> SplineForecaster:
+def _model(params: Params, prepared: Prepared, ridge: RidgeForecaster) -> SplineForecaster:
     source, train, rows = prepared.source, prepared.windows("train"), len(prepared.names)
     settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(train))
-    input_scale, output_scale = typical_sizes(source, train)
-    return SplineForecaster(**settings, input_scale=input_scale, output_scale=output_scale)
+    input_scale, output_scale = typical_sizes(source, train, ridge.effects)
+    settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
+    return SplineForecaster(**settings)
 
 
 def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome:
@@ -157,9 +159,13 @@ def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome
 def _step_of_ours(params: Params) -> float:
     """Median seconds of a training step, gathering its windows included."""
     prepared = prepare(read_panel(Path(params.data.path), params.data), params)
+    source, train = prepared.source.without_clock(), prepared.windows("train")
+    ridge = fit_ridge(source, train, prepared.windows("validation"))
     seed_everything(params.seed)
-    step, _ = compiled_step(_model(params, prepared), params.train.learning_rate)
-    batches = train_batches(prepared.source, prepared.windows("train"), WINDOWS, np.random.default_rng(0), True)
+    model = _model(params, replace(prepared, source=source), ridge)
+    step, _ = compiled_step(model, params.train.learning_rate)
+    seen = MemberInputs(Remainder(source, ridge.effects), model.segment_starts)
+    batches = train_batches(seen, train, WINDOWS, np.random.default_rng(0), True)
     return _median_seconds(lambda: float(step(*next(batches))))
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
+from sources import layout_of
 
 from benchmarks import long_horizon
-from benchmarks.missing import BLOCK, RIVALS, removed
+from benchmarks.missing import BLOCK, RIVALS, removed, score
 from benchmarks.page import spread, write_section
 from benchmarks.runs import Run, run_all
 from benchmarks.unseen import STEPS, series
 from spline_lstm.data.gaps import runs
-from spline_lstm.data.layout import Layout
+from spline_lstm.run.contract import RunPaths
 
 
 def complete(steps=2000):
@@ -41,26 +42,51 @@ def test_the_wanted_share_is_removed_half_of_it_in_blocks(share):
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_knows_nothing_after_the_origin(name):
-    values = complete()[["a", "b"]].to_numpy().T.copy()
-    values[np.random.default_rng(0).random(values.shape) < 0.3] = np.nan
-    origin = 1200
+    rng, origin = np.random.default_rng(0), 1200
+    rows = [complete()["a"].to_numpy(), complete()["b"].to_numpy()[500:]]
+    layout = layout_of(rows, [0, 500])
+    values = np.concatenate(rows)
+    values[rng.random(values.size) < 0.3] = np.nan
     changed = values.copy()
-    changed[:, origin + 1 :] = 99.0
+    for row, start in zip(layout.split(changed), layout.starts, strict=True):
+        row[origin + 1 - start :] = 99.0
 
-    layout = Layout.rectangular(*values.shape)
-    before, after = (RIVALS[name](table.ravel(), layout, (24.0,), 9.6) for table in (values, changed))
+    before, after = RIVALS[name](values, layout, 24), RIVALS[name](changed, layout, 24)
 
-    for row, known in enumerate(values):
-        held, held_after = (filled.held[filled.missing // len(known) == row] for filled in (before, after))
-        missing = np.isnan(known[: origin + 1]).sum()
-        np.testing.assert_array_equal(held[:missing], held_after[:missing])
-        settled, settled_after = (filled.settled.reshape(values.shape)[row] for filled in (before, after))
-        last = np.flatnonzero(~np.isnan(known[: origin + 1]))[-1]
+    for known, *held in zip(
+        *map(layout.before, [values, held_at(before), held_at(after)], [origin + 1] * 3), strict=True
+    ):
+        np.testing.assert_array_equal(*held)
+        np.testing.assert_array_equal(np.isnan(known), ~np.isnan(held[0]))
+    settled = (layout.before(filled.settled, origin + 1) for filled in (before, after))
+    for known, early, late in zip(layout.before(values, origin + 1), *settled, strict=True):
+        seen = np.flatnonzero(~np.isnan(known))
         # PCHIP looks one observation further for its slopes: what it gains by that, its row in the table keeps.
-        closed = slice(0, last + 1 if name != "PCHIP" else last - 5)
-        np.testing.assert_allclose(settled[closed], settled_after[closed], atol=1e-6)
-        seen = ~np.isnan(known)
-        np.testing.assert_allclose(settled[seen], known[seen], atol=1e-6)
+        until = seen[-1] + 1 if name != "PCHIP" else seen[-1] - 5
+        np.testing.assert_allclose(early[:until], late[:until], atol=1e-6)
+        np.testing.assert_allclose(early[seen], known[seen], atol=1e-6)
+
+
+def test_forecasts_are_scored_against_the_complete_file(tmp_path):
+    truth, std = complete(20).set_index("date"), pd.Series({"a": 2.0, "b": 0.5})
+    rng = np.random.default_rng(0)
+    cells = [(name, step) for name in "ba" for origin in range(3) for step in range(origin, origin + 4)]
+    rows = [(name, truth.index[step], rng.normal(), np.nan) for name, step in cells]  # nothing observed
+    paths = RunPaths(tmp_path, "bench")
+    paths.predictions.parent.mkdir(parents=True)
+    pd.DataFrame(rows, columns=["series_id", "timestamp", "y_pred", "y_true"]).to_parquet(paths.predictions)
+
+    found = score(truth, std, paths)
+
+    errors = [((y_pred - truth[name][time]) / std[name]) ** 2 for name, time, y_pred, _ in rows]
+    assert found == {"mse": pytest.approx(sum(errors) / len(errors)), "targets": 24}
+
+
+def held_at(filled):
+    """The held value of each missing step, at its place."""
+    flat = np.full(filled.layout.size, np.nan, np.float32)
+    flat[filled.missing] = filled.held
+    return flat
 
 
 def test_the_unseen_series_never_changes_and_has_gaps():

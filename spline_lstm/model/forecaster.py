@@ -268,8 +268,11 @@ class SplineForecaster(keras.Model):
         past, known, calendar, static = self.channels.values()
         steps = self.lookback + self.horizon
         shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
-        values, missing, *others = (np.zeros((1, *shape), "float32") for shape in shapes)
-        self(Windows(values, missing, *others, rows=np.zeros(1, "int32")))
+        nothing = [np.zeros((1, *shape), "float32") for shape in shapes]
+        windows, _, _ = self._level_free(Windows(*nothing, np.zeros(1, "int32")))  # type: ignore[call-arg]
+        self.member_forecasts(windows)
+        if self.linear:
+            self.linear(self._linear_inputs(windows))
         self.built = True
 
     def require_fit(self, source: WindowSource, rows: int) -> None:
