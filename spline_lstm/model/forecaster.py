@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -84,7 +84,7 @@ class SegmentRecurrence(keras.layers.Layer):
         cell: A key of `CELLS`.
         units: Width of the recurrent state, 2 or more.
         dropout: Share of the decoder's state dropped in training.
-        surrounded: Whether there are known, calendar or static covariates.
+        channels: How many covariates there are of each role.
 
     Inputs: `Windows` whose lookback is this one's or longer, level-free, with `calendar` only at the first step of
     each horizon segment.
@@ -100,7 +100,7 @@ class SegmentRecurrence(keras.layers.Layer):
         cell: str,
         units: int,
         dropout: float,
-        surrounded: bool,
+        channels: Mapping[str, int],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -109,14 +109,16 @@ class SegmentRecurrence(keras.layers.Layer):
         self.segments = segments
         self.horizon_segments = -(-horizon // segments.segment)
         self.steps = -(-horizon // self.horizon_segments)  # of a horizon segment
-        self.outlines = _outlines(segments, segments.segment, "outlines")
-        self.outlines_ahead = _outlines(segments, self.steps, "outlines_ahead")
+        known = channels["known"] > 0
+        self.outlines = _outlines(segments, segments.segment, "outlines") if known else None
+        self.outlines_ahead = _outlines(segments, self.steps, "outlines_ahead") if known else None
         # Every name is given: Keras numbers layers by process, and the numbers would show in checkpoints.
         self.encode = keras.layers.Dense(units, activation="relu", name="encode")
         self.recurrence = getattr(keras.layers, CELLS[cell])(units, return_state=True, name="recurrence")
         self.position = _embedding(self.horizon_segments, units - units // 2, "position")
         self.row = _embedding(rows + 1, units // 2, "row")
-        self.surroundings = keras.layers.Dense(units, name="surroundings") if surrounded else None
+        around = known or channels["calendar"] or channels["static"]
+        self.surroundings = keras.layers.Dense(units, name="surroundings") if around else None
         self.dropout = Dropout(dropout, name="dropout")
         self.decode = keras.layers.Dense(self.steps, name="decode")
 
@@ -125,7 +127,7 @@ class SegmentRecurrence(keras.layers.Layer):
         seen = ops.concatenate([seen, windows.past], axis=-1) if windows.past.shape[-1] else seen
         read = self.segments(seen[:, -self.lookback :])
         steps = windows.values.shape[1]
-        if windows.known.shape[-1]:
+        if self.outlines:
             around = self.outlines(windows.known[:, steps - self.lookback : steps])
             read = ops.concatenate([read, around], axis=-1)
         _, *states = self.recurrence(self.encode(read))
@@ -144,7 +146,7 @@ class SegmentRecurrence(keras.layers.Layer):
         if self.surroundings is None:
             return queries
         around = [ops.repeat(windows.static, count, axis=0)]
-        if windows.known.shape[-1]:
+        if self.outlines_ahead:
             ahead = windows.known[:, -self.horizon :]
             surplus = count * self.steps - self.horizon
             outlined = self.outlines_ahead(ops.pad(ahead, ((0, 0), (0, surplus), (0, 0))))
@@ -254,7 +256,7 @@ class SplineForecaster(keras.Model):
         self.input_scale = input_scale
         self.output_scale = output_scale
         segments = SplineSegments(segment, coefficients, degree, penalty, name="segments")
-        shared = (segments, cell, units, dropout, known + calendar + static > 0)
+        shared = (segments, cell, units, dropout, self.channels)
         self.members = [
             SegmentRecurrence(steps, horizon, rows, *shared, name=f"member_{number}")
             for number, steps in enumerate(members)

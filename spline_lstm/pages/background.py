@@ -57,7 +57,7 @@ def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
         "data": {"frequency": settings.frequency},
         "windows": {"horizon": settings.horizon, "lookback": settings.lookback},
         "gaps": {
-            "season": settings.season,
+            "seasons": list(settings.seasons),
             "longest": settings.longest_gap,
             "max_missing": settings.max_missing,
         },
