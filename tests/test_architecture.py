@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -13,7 +14,9 @@ import yaml
 from conftest import ROOT
 
 from spline_lstm.run.contract import RunPaths, SharedPaths
+from spline_lstm.scores.metrics import POINT_METRICS
 
+CONTRACT_PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = PIPELINE["stages"]
 RUN = RunPaths(Path("artifacts"), "${run_id}")
@@ -121,6 +124,16 @@ def test_outs_are_exactly_the_contract(stage):
     assert run_scoped == {str(path) for path in RUN.artifacts()[stage]}
 
 
+def test_the_contract_page_names_every_artifact_and_point_metric():
+    named = RunPaths(Path(), "{run_id}")
+    files = [file for group in named.artifacts().values() for file in group if file.suffix != ".png"]
+
+    for file in files:
+        assert f"`{file}`" in CONTRACT_PAGE or f"`{file.name}`" in CONTRACT_PAGE, file
+    for measure in POINT_METRICS:
+        assert f"`{measure.__name__}`" in CONTRACT_PAGE
+
+
 def test_stable_outs_are_exactly_the_shared_paths():
     outs = {out for stage in STAGES.values() for out in stage["outs"] if "${run_id}" not in out}
     metrics = [next(iter(entry)) for stage in STAGES.values() for entry in stage.get("metrics", [])]
@@ -181,6 +194,19 @@ def test_help_explains_the_stage(stage):
 
     assert f"python -m stages.{stage}" in done.stdout
     assert len(done.stdout.splitlines()) > 3
+
+
+def test_contributing_names_files_that_exist_and_rooms_as_they_import():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+    files = set(re.findall(r"`([\w./]+\.(?:py|md|yaml|toml|lock))`", page))
+    assert len(files) > 15
+    for name in files:
+        assert (ROOT / name).is_file(), name
+    assert " -> ".join(ROOMS) in page
+    assert set(re.findall(r"make ([\w-]+)", page)) <= set(
+        re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    )
 
 
 def test_the_lock_file_holds_hashes_and_no_addresses():

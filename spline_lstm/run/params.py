@@ -205,7 +205,7 @@ class TrainParams(Section):
 
     epochs: Steps = 40
     batch_size: Steps | None = None
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     patience: Steps = 2
     augment: bool | None = None
 

@@ -16,8 +16,6 @@ import numpy as np
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores import metrics
 
-POINT_METRICS = (metrics.mae, metrics.mse, metrics.rmse, metrics.mape, metrics.smape, metrics.wape, metrics.bias)
-
 
 @dataclass(frozen=True)
 class Forecasts:
@@ -198,7 +196,7 @@ def _model_scores(targets: _Targets) -> dict[str, Any]:
 
 def _point_scores(targets: _Targets, baseline: str | None) -> dict[str, Any]:
     forecast = targets.y_pred if baseline is None else targets.baselines[baseline]
-    scores = {measure.__name__: measure(targets.y_true, forecast) for measure in POINT_METRICS}
+    scores = {measure.__name__: measure(targets.y_true, forecast) for measure in metrics.POINT_METRICS}
     scores["r2"] = metrics.r2(targets.y_true, forecast, targets.groups)
     scores["mase"] = metrics.mae(targets.y_true / targets.scales, forecast / targets.scales)
     return scores

@@ -51,6 +51,10 @@ def bias(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     return float(np.mean(y_pred - y_true))
 
 
+# What the model and every baseline are scored by, under the names of the functions.
+POINT_METRICS = (mae, mse, rmse, mape, smape, wape, bias)
+
+
 def r2(y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray | None = None) -> float:
     """Coefficient of determination. NaN where the targets do not vary.
 

@@ -410,7 +410,7 @@ def test_a_series_may_span_more_centuries_than_a_timedelta_can(folder, frequency
 
 def test_a_forecast_beyond_what_can_be_counted_is_refused():
     with pytest.raises(DataError, match="before the year 2262"):
-        following_timestamps(pd.date_range("2250-01-01", periods=144, freq="MS"), "MS", 24)
+        following_timestamps(pd.date_range("2250-01-01", periods=144, freq="MS"), "MS", 24, (), "UTC")
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])

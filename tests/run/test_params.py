@@ -103,6 +103,7 @@ WRONG_FORMATS = ["", "%", "%Q", "%s", "%Y-%m-%d %", "%Y-%Y", "%G-%V", "%-d.%m.%Y
         {"train__epochs": 3.0},
         {"train__batch_size": 0},
         {"train__learning_rate": 0},
+        {"train__learning_rate": 1e38},
         {"train__learning_rate": float("nan")},
         {"train__learning_rate": float("inf")},
         {"windows__horizon": None},
@@ -325,7 +326,10 @@ def test_adopting_a_run_changes_what_differs_and_keeps_comments(file):
     before, after = SHIPPED.read_text(encoding="utf-8").splitlines(), file.read_text(encoding="utf-8").splitlines()
     changed = [line for line in after if line not in before]
     assert 4 <= len(changed) <= 6
-    assert all(comment in "\n".join(after) for comment in ("# lstm or gru", "# at most", "# column to forecast"))
+    assert all(
+        comment in "\n".join(after)
+        for comment in ("# width of the recurrent state", "# at most", "# column to forecast")
+    )
 
 
 def test_adopting_mends_a_file_that_breaks_rules(file):

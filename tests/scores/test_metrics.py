@@ -36,6 +36,12 @@ def slow_scores(truth, guess):
     }
 
 
+def test_every_point_metric_has_its_loop():
+    one = np.ones(1)
+
+    assert {measure.__name__ for measure in metrics.POINT_METRICS} <= set(slow_scores(one, one))
+
+
 @given(pair=pairs)
 @settings(max_examples=100)
 def test_measures_are_what_a_loop_over_pairs_gives(pair):
