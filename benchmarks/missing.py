@@ -158,7 +158,7 @@ def _lines(steps: np.ndarray, values: np.ndarray) -> Interpolant:
     return lambda clock: np.interp(clock, steps, values)
 
 
-RIVALS: dict[str, Callable[[np.ndarray, Layout, int], FilledSeries]] = {
+RIVALS: dict[str, Callable[..., FilledSeries]] = {
     "forward fill": partial(_with, _steps),
     "linear": partial(_with, _lines),
     "PCHIP": partial(_with, PchipInterpolator),

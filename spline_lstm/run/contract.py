@@ -30,6 +30,17 @@ NPZ_KEYS = (
     "calendar",
     "static",
 )
+PREPROCESSOR_KEYS = (
+    "schema_version",
+    "settings",
+    "channels",
+    "mean",
+    "std",
+    "identities",
+    "encoding",
+    "data",
+    "covariates",
+)
 REQUIRED_METRICS = ("mae", "mse", "rmse", "mape", "r2")
 
 
@@ -234,9 +245,7 @@ def open_preprocessed(paths: RunPaths) -> tuple[dict[str, Any], dict[str, Any], 
     meta, split, preprocessor = read_json(paths.meta), read_json(paths.split_contract), read_pickle(paths.preprocessor)
     require_keys(paths.meta, meta, "sha256", "frequency", "shape", "dropped", "lacking")
     require_keys(paths.split_contract, split, "schema_version", "splits")
-    require_keys(
-        paths.preprocessor, preprocessor, "schema_version", "settings", "channels", "mean", "std", "identities"
-    )
+    require_keys(paths.preprocessor, preprocessor, *PREPROCESSOR_KEYS)
     _require_schema(paths.split_contract, split, SPLIT_SCHEMA)
     _require_schema(paths.preprocessor, preprocessor, PREPROCESSOR_SCHEMA)
     require_hashes(meta["sha256"], paths.processed, paths.split_contract, paths.preprocessor)
@@ -251,7 +260,7 @@ def open_trained(paths: RunPaths) -> dict[str, Any]:
     """
     require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor, paths.training)
     training = read_json(paths.training)
-    require_keys(paths.training, training, "sha256", "model")
+    require_keys(paths.training, training, "sha256", "model", "clock")
     require_hashes(training["sha256"], paths.best_checkpoint, paths.last_checkpoint, paths.history)
     return training
 

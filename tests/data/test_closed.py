@@ -29,7 +29,8 @@ def folder(tmp_path_factory):
 def read(folder, table, anchor=None, split=SPLIT, **params):
     path = folder / "table.csv"
     table.to_csv(path, index=False)
-    return read_panel(path, DataParams(path=str(path), timestamp="when", target="load", **params), anchor, split)
+    data = DataParams(path=str(path), timestamp="when", target="load", **params)
+    return read_panel(path, data, anchor=anchor, split=split)
 
 
 def rows_at(clock, seed=0):

@@ -89,7 +89,7 @@ def test_all_seasons_are_kept_and_those_are_used_that_the_lookback_holds(load):
 
 def test_settings_are_read_back_as_they_were(load, tmp_path):
     prepared, params = prepared_from(load, "when", "load")
-    write_pickle(tmp_path / "preprocessor.pkl", preprocessor_content(prepared, params.data))
+    write_pickle(tmp_path / "preprocessor.pkl", preprocessor_content(prepared, params.data, params.covariates))
 
     assert fitted(read_pickle(tmp_path / "preprocessor.pkl")).settings == prepared.settings
 

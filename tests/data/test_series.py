@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 def read(path, anchor=None, **overrides):
     params = {"path": str(path), "timestamp": "time", "target": "load", **overrides}
-    return read_panel(path, DataParams(**params), anchor)
+    return read_panel(path, DataParams(**params), anchor=anchor)
 
 
 def read_rows(folder, timestamps, values, anchor=None, **overrides):

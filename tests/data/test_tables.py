@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 
 def read(path, anchor=None, **overrides):
     params = {"path": str(path), "timestamp": "time", "target": "load", "series_id": "id", **overrides}
-    return read_panel(path, DataParams(**params), anchor)
+    return read_panel(path, DataParams(**params), anchor=anchor)
 
 
 def read_table(folder, table, anchor=None, **overrides):
@@ -188,5 +188,5 @@ def test_a_cell_that_is_no_number_is_an_error_or_marks_its_series(folder):
         read_table(folder, table)
     panel = read_table(folder, table, on_bad_series="drop")
 
-    assert panel.broken == {"b": "'many' in row 5 after the header"}
+    assert panel.broken == {"b": "'many' in row 5 after the header of column 'load'"}
     assert rows_of(panel)["a"].tolist() == [1, 2, 3]

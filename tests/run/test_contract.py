@@ -127,6 +127,7 @@ def paths(tmp_path):
     write_npz(paths.processed, {"values": np.arange(3)})
     write_json(paths.split_contract, {"run_id": "first", "schema_version": SPLIT_SCHEMA, "splits": {}})
     fitted = {"settings": {}, "channels": ["load"], "mean": [0.0], "std": [1.0], "identities": [1]}
+    fitted |= {"encoding": {}, "data": {}, "covariates": {}}
     write_pickle(paths.preprocessor, {"run_id": "first", "schema_version": PREPROCESSOR_SCHEMA, **fitted})
     for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history):
         write_bytes(file, file.name.encode())
@@ -138,9 +139,9 @@ def seal(paths):
     """Record hashes of the files as they are."""
     hashes = {file.name: sha256(file) for file in (paths.processed, paths.split_contract, paths.preprocessor)}
     meta = {"run_id": "first", "frequency": "h", "shape": {"rows": 1, "time": 3, "steps": 3}, "dropped": {}}
-    write_json(paths.meta, {**meta, "sha256": hashes})
+    write_json(paths.meta, {**meta, "lacking": {}, "sha256": hashes})
     hashes = {file.name: sha256(file) for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history)}
-    write_json(paths.training, {"run_id": "first", "model": {}, "sha256": hashes})
+    write_json(paths.training, {"run_id": "first", "model": {}, "clock": False, "sha256": hashes})
 
 
 def edit(file, **changes):
@@ -151,6 +152,10 @@ def edit(file, **changes):
 
 
 NAMED = ("meta", "split_contract", "preprocessor")
+OF_PREPROCESSOR = (
+    *("schema_version", "settings", "channels", "mean", "std", "identities"),
+    *("encoding", "data", "covariates"),
+)
 
 
 def test_a_run_in_order_passes_its_gates(paths):
@@ -198,17 +203,18 @@ def test_a_missing_file_is_reported_as_not_found(paths, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "key"),
-    [(name, "run_id") for name in NAMED]
-    + [("meta", key) for key in ("sha256", "frequency", "shape", "dropped")]
-    + [("split_contract", key) for key in ("schema_version", "splits")]
-    + [("preprocessor", key) for key in ("schema_version", "settings", "channels", "mean", "std", "identities")],
+    ("gate", "name", "key"),
+    [(open_preprocessed, name, "run_id") for name in NAMED]
+    + [(open_preprocessed, "meta", key) for key in ("sha256", "frequency", "shape", "dropped", "lacking")]
+    + [(open_preprocessed, "split_contract", key) for key in ("schema_version", "splits")]
+    + [(open_preprocessed, "preprocessor", key) for key in OF_PREPROCESSOR]
+    + [(open_trained, "training", key) for key in ("run_id", "sha256", "model", "clock")],
 )
-def test_a_missing_key_is_named(paths, name, key):
+def test_a_missing_key_is_named(paths, gate, name, key):
     edit(getattr(paths, name), **{key: None})
 
     with pytest.raises(ArtifactError, match=f"none of {key}"):
-        open_preprocessed(paths)
+        gate(paths)
 
 
 @pytest.mark.parametrize("name", ["split_contract", "preprocessor"])
