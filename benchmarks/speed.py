@@ -27,11 +27,11 @@ from spline_lstm.data.prepared import Prepared
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
-from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.linear import Remainder, RidgeForecaster
-from spline_lstm.model.ridge import fit_linear, fit_ridge, typical_sizes
-from spline_lstm.model.sizing import model_settings, train_settings
-from spline_lstm.model.training import MemberInputs, compiled_step, fit, mix, predict, seed_everything, train_batches
+from spline_lstm.model.clock import decide_clock, new_forecaster
+from spline_lstm.model.linear import Remainder
+from spline_lstm.model.ridge import fit_ridge
+from spline_lstm.model.sizing import train_settings
+from spline_lstm.model.training import MemberInputs, compiled_step, fit, mix, predict, train_batches
 from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
@@ -128,25 +128,16 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     start = time.perf_counter()
     prepared = prepare(read_panel(Path(params.data.path), params.data), params)
     train, validation, test = (prepared.windows(split) for split in SPLITS)
-    source, ridge = fit_linear(prepared.source, train, validation, params.covariates.calendar)
+    daily = prepared.encoding.calendar.weekdays
+    source, ridge = decide_clock(prepared.source, train, validation, params, daily)
     prepared = replace(prepared, source=source)
     alone = _outcome(start, prepared, ridge.predict(source, test.rows, test.origins))
-    seed_everything(params.seed)
-    model = _model(params, prepared, ridge)
-    model.set_linear(ridge)
+    model = new_forecaster(source, train, params, ridge)
     resolved = train_settings(params.train, len(prepared.names))
     result = fit(model, source, train, validation, resolved, params.seed)
     model.set_weights(result.best)
     mix(model, source, validation)
     return {RIDGE: alone, title: _outcome(start, prepared, predict(model, source, test.rows, test.origins))}
-
-
-def _model(params: Params, prepared: Prepared, ridge: RidgeForecaster) -> SplineForecaster:
-    source, train, rows = prepared.source, prepared.windows("train"), len(prepared.names)
-    settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(train))
-    input_scale, output_scale = typical_sizes(source, train, ridge.effects)
-    settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
-    return SplineForecaster(**settings)
 
 
 def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome:
@@ -161,8 +152,7 @@ def _step_of_ours(params: Params) -> float:
     prepared = prepare(read_panel(Path(params.data.path), params.data), params)
     source, train = prepared.source.without_clock(), prepared.windows("train")
     ridge = fit_ridge(source, train, prepared.windows("validation"))
-    seed_everything(params.seed)
-    model = _model(params, replace(prepared, source=source), ridge)
+    model = new_forecaster(source, train, params, ridge)
     step, _ = compiled_step(model, params.train.learning_rate)
     seen = MemberInputs(Remainder(source, ridge.effects), model.segment_starts)
     batches = train_batches(seen, train, WINDOWS, np.random.default_rng(0), True)

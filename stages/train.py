@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.data.prepared import load_prepared
-from spline_lstm.model.ridge import fit_linear, typical_sizes
-from spline_lstm.model.sizing import model_settings, train_settings
+from spline_lstm.model.sizing import train_settings
 from spline_lstm.run.files import sha256, write_json, write_text
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
@@ -23,24 +22,16 @@ log = logging.getLogger(__name__)
 def train(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
-    source, windows = prepared.source, prepared.windows("train")
-    validation = prepared.windows("validation")
-    source, ridge = fit_linear(source, windows, validation, params.covariates.calendar)
-    input_scale, output_scale = typical_sizes(source, windows, ridge.effects)
-
+    windows, validation = prepared.windows("train"), prepared.windows("validation")
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
-    from spline_lstm.model.forecaster import SplineForecaster
-    from spline_lstm.model.training import fit, mix, seed_everything
+    from spline_lstm.model.clock import decide_clock, new_forecaster
+    from spline_lstm.model.training import fit, mix
 
-    seed_everything(params.seed)
-    rows = len(prepared.names)
-    settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(windows))
-    settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
-    model = SplineForecaster(**settings)
-    model.set_linear(ridge)
+    source, ridge = decide_clock(prepared.source, windows, validation, params, prepared.encoding.calendar.weekdays)
+    model = new_forecaster(source, windows, params, ridge)
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
-    resolved = train_settings(params.train, rows)
+    resolved = train_settings(params.train, len(prepared.names))
     result = fit(model, source, windows, validation, resolved, params.seed)
 
     model.set_weights(result.best)
@@ -58,7 +49,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
         paths.training,
         {
             "run_id": params.run_id,
-            "model": {**settings, "share": model.share},
+            "model": {**model.settings, "share": model.share},
             "train": resolved.model_dump(mode="json"),
             "clock": source.covariates.optional > 0,
             "validation": errors,

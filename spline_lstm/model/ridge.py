@@ -18,32 +18,7 @@ PENALTIES = np.logspace(-5, 1, 13)  # shares of the mean variance of an input st
 PAST_WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of past covariates beside the window; the smaller, the more they are penalised
 CHUNK_FLOATS = 1 << 22  # inputs in memory at a time
 IMPUTATIONS = 4  # passes that let missing targets take the model's own forecast
-CLOCK_PAYS = 0.01  # share of the squared error: less is noise
 ROUNDS = 2  # in which effects and kernel take turns
-
-
-def fit_linear(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, clock: bool | None
-) -> tuple[WindowSource, RidgeForecaster]:
-    """Decide on the covariates of the clock and the year, and fit.
-
-    Args:
-        source: Where windows are cut from, with all covariates.
-        train: Windows to learn from.
-        validation: Windows that choose.
-        clock: Whether these covariates are used; None: if they lower the validation error by `CLOCK_PAYS`.
-
-    Returns:
-        The source with the covariates that are used, and the forecaster.
-    """
-    with_clock = _fit(source, train, validation)
-    if clock or not source.covariates.optional:
-        return source, with_clock[0]
-    plain = source.without_clock()
-    without = _fit(plain, train, validation)
-    if clock is None and with_clock[1] < (1 - CLOCK_PAYS) * without[1]:
-        return source, with_clock[0]
-    return plain, without[0]
 
 
 def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
@@ -52,10 +27,6 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     Effects of known covariates and the kernel of what they leave take turns (Cochrane & Orcutt 1949): each is
     solved in closed form while the other stands. Effects that do not pay on validation windows are left out.
     """
-    return _fit(source, train, validation)[0]
-
-
-def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> tuple[RidgeForecaster, float]:
     channels = source.covariates.channels
     nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
@@ -65,7 +36,7 @@ def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> t
             effects = fit_effects(source, train, validation, standing.kernel)
             candidates.append(_fit_kernel(source, train, validation, effects))
             standing = candidates[-1][0]
-    return min(candidates, key=lambda candidate: candidate[1])
+    return min(candidates, key=lambda candidate: candidate[1])[0]
 
 
 def _fit_kernel(
@@ -126,6 +97,11 @@ def typical_sizes(source: WindowSource, windows: WindowIndex, effects: np.ndarra
         counts += [np.isfinite(part).sum() for part in (parts[0][:, : source.lookback], parts[1])]
     sizes = np.sqrt(totals / np.maximum(counts, 1))
     return tuple(float(size) if size > 0 else 1.0 for size in sizes)  # type: ignore[return-value]
+
+
+def squared_error(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster) -> float:
+    """Of all observed targets together, standardized."""
+    return float(_squared_errors(source, windows, [ridge])[0])
 
 
 def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -119,14 +119,15 @@ def evaluate_forecasts(
     overall = {"model": _model_scores(by_row), **{name: _point_scores(by_row, name) for name in baselines}}
     for name, table in overall.items():
         table |= _means_over_series(list(per_series.values()), name)
-    overall["model"]["skill"] = 1 - overall["model"]["relative_rmse"]
     scores = overall.pop("model")
+    best = min(overall, key=lambda name: (overall[name]["relative_rmse"], overall[name]["rmse"]))
+    scores["skill"] = metrics.skill(scores["relative_rmse"], overall[best]["relative_rmse"])
     by_step = _targets(forecasts, baselines, steps, mase_scales)
     return _without_nan(
         {
             "metrics": scores,
             "baselines": overall,
-            "best_baseline": min(overall, key=lambda name: (overall[name]["relative_rmse"], overall[name]["rmse"])),
+            "best_baseline": best,
             "per_series": per_series,
             "per_step": [{"step": step, **_step_scores(part)} for step, part in by_step.parts()],
         }
