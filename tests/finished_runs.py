@@ -52,7 +52,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "data": {**data, **changes.get("data", {})},  # type: ignore[dict-item]
         }
     )
-    panel = read_panel(folder / "table.csv", params.data)
+    panel = read_panel(folder / "table.csv", params.data, params.covariates, params.windows.horizon, split=params.split)
     prepared = prepare(panel, params)
     test, rng = prepared.windows("test"), np.random.default_rng(1)
     y_true = prepared.targets(test)
@@ -68,14 +68,16 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
         params,
         prepared,
         {
-            "findings": panel.findings,
+            "findings": {**panel.findings, "covariates": prepared.encoding.findings(panel)},
             "dropped": dict(prepared.dropped),
+            "lacking": dict(prepared.lacking),
             "windows": {split: {"used": len(prepared.windows(split)), "dropped": 0} for split in SPLITS},
             "input": {"path": params.data.path, "sha256": "0" * 64},
         },
         {
             "model": {**sizes, "share": 0.25},
             "train": train_settings(params.train, len(prepared.names)).model_dump(mode="json"),
+            "clock": False,
             "parameters": 1234,
             "best_epoch": 2,
             "epochs": 3,

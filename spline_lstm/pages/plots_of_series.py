@@ -32,8 +32,8 @@ class Gap(NamedTuple):
 
 def plot_forecast(run: FinishedRun) -> Figure:
     """The end of each series and its forecast, with intervals."""
-    figure, axes = panels(len(run.shown))
-    for each, name in zip(axes[:, 0], run.shown, strict=True):
+    figure, axes = panels(len(run.ahead))
+    for each, name in zip(axes[:, 0], run.ahead, strict=True):
         table = run.forecast[run.forecast["series_id"] == name]
         _draw_history(each, run.series(name)["observed"], table, TAIL)
         _draw_forecast(each, table.set_index("timestamp"), run)
