@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -124,14 +124,9 @@ def _log_covariates(covariates: Mapping[str, Mapping[str, Any]]) -> None:
         for name, found in covariates.items()
     ]
     log.info("covariates: %s", ", ".join(columns))
-    unknown = [f"{name}: {_some(found['unknown'])}" for name, found in covariates.items() if found["unknown"]]
+    unknown = [f"{name}: {', '.join(found['unknown']):.200}" for name, found in covariates.items() if found["unknown"]]
     if unknown:
-        log.warning("categories that train rows do not hold, counted as unknown: %s", "; ".join(unknown))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_LOGGED
-    return ", ".join(names[:MOST_LOGGED]) + (f" and {more} more" if more > 0 else "")
+        log.warning("categories of which train rows hold none or few, counted as unknown: %s", "; ".join(unknown))
 
 
 def _log_seasons(settings: Settings) -> None:

@@ -96,7 +96,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
 
 def _forecast(prepared, horizon: int) -> pd.DataFrame:
     rows = []
-    for name, end in zip(prepared.names, prepared.layout.ends, strict=True):
+    for name, end in zip(prepared.names, prepared.layout.ends, strict=False):
         origin = prepared.timestamps[end - 1]
         for step in range(1, horizon + 1):
             time = origin + step * pd.Timedelta("1h")

@@ -115,7 +115,7 @@ class Encoding:
         """What each column holds, as plain builtins for reports.
 
         Returns:
-            By column, its `role`; how many `categories` are told apart, 0 of numbers; those `unknown` to train rows;
+            By column, its `role`; how many `categories` are told apart, 0 of numbers; those that count as `unknown`;
             the `missing_share` of steps, those ahead included where it is known in advance, or of series.
         """
         unknown = self.unknown(panel)

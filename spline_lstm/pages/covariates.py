@@ -31,7 +31,7 @@ def _columns(found: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     rows = [[name, column["role"], _kind(column), f"{column['missing_share']:.1%}"] for name, column in found.items()]
     unknown = "".join(
-        f" Of `{name}`, train rows do not hold {_listed(column['unknown'])}: counted as unknown."
+        f" Of `{name}`, {_listed(column['unknown'])} count as unknown: train rows hold none or few of them."
         for name, column in found.items()
         if column["unknown"]
     )

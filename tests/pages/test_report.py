@@ -54,6 +54,29 @@ def test_of_several_series_the_verdict_compares_what_has_no_unit(tmp_path):
     assert "; it beats all baselines in 3 of 3 series." in verdict
 
 
+def test_errors_of_several_units_are_pooled_nowhere(tmp_path):
+    table = hourly(series=2).assign(oil=lambda table: table["load"] ** 2)
+    run = finished_run(table, tmp_path, data={"target": ["load", "oil"]})
+
+    mixed = render_report(run)
+    one = render_report(replace(run, scores={**run.scores, "scale": "standardized"}))
+
+    header = "|  | relative RMSE | MAPE % | sMAPE % | MASE | R2 |"
+    assert header in mixed
+    assert "Targets differ in their units" in section(mixed, "Scores")
+    assert "|  | relative RMSE | MAE | RMSE |" in one
+    assert "standard deviations of the train split, as several target columns have no unit in common" in one
+
+
+def test_of_several_series_every_comparison_is_free_of_units(tmp_path):
+    run = finished_run(hourly(series=2), tmp_path, errors=(2.0, 4.0))
+    huge = {**run.scores["metrics"], "rmse": 1e9}
+
+    page = render_report(replace(run, scores={**run.scores, "metrics": huge}))
+
+    assert "on average: 50.0% below off by 2, 75.0% below off by 4." in page
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A gap of 30 steps, which is over the limit, and one of 4, which is filled."""
