@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
@@ -95,12 +96,13 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
 
 
 def _forecast(prepared, horizon: int) -> pd.DataFrame:
-    rows = []
+    settings, rows = prepared.settings, []
+    clock = prepared.timestamps.append(
+        following_timestamps(prepared.timestamps, settings.frequency, horizon, settings.closed, settings.timezone)
+    )
     for name, end in zip(prepared.names, prepared.layout.ends, strict=False):
-        origin = prepared.timestamps[end - 1]
         for step in range(1, horizon + 1):
-            time = origin + step * pd.Timedelta("1h")
-            rows.append((name, origin, time, step, 50.0 + step, 48.0 + step, 52.0 + step))
+            rows.append((name, clock[end - 1], clock[end - 1 + step], step, 50.0 + step, 48.0 + step, 52.0 + step))
     return pd.DataFrame(rows, columns=["series_id", "origin", "timestamp", "step", "y_pred", "y_lower", "y_upper"])
 
 

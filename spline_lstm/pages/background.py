@@ -113,7 +113,8 @@ def _seasons(run: FinishedRun) -> str:
         return "" if given else "No season was found."
     calendar = calendar_seasons(run.prepared.timestamps[: run.prepared.splits.train])
     named = {season: _season(season, calendar) for season in settings.seasons}
-    text = f"Seasons {'given' if given else 'found in train rows'}: {', '.join(named.values())}."
+    kind = "Seasons" if len(named) > 1 else "Season"
+    text = f"{kind} {'given' if given else 'found in train rows'}: {', '.join(named.values())}."
     if settings.used_seasons:
         repeated = min(settings.used_seasons, key=lambda season: abs(season - settings.season))
         text += f" Seasonal naive repeats {named[repeated]}." if len(named) > 1 else " Seasonal naive repeats it."
@@ -124,7 +125,7 @@ def _seasons(run: FinishedRun) -> str:
 
 
 def _season(season: float, calendar: Mapping[str, float]) -> str:
-    steps = f"{season:,.6g} steps"
+    steps = f"{round(season, 2):,g} steps"
     names = [name for name, length in calendar.items() if math.isclose(season, length, rel_tol=SAME_SEASON)]
     return f"a {names[0]} ({steps})" if names else steps
 

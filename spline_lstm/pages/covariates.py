@@ -14,7 +14,7 @@ MOST_NAMED = 10  # categories of a column
 
 def covariates_text(run: FinishedRun) -> str:
     """The columns with what was found in them, and what the calendar adds."""
-    return "\n\n".join(part for part in (_columns(run.meta["findings"]["covariates"]), _calendar(run)) if part)
+    return "\n\n".join(part for part in (_columns(run), _calendar(run)) if part)
 
 
 def assumption(run: FinishedRun) -> str:
@@ -26,7 +26,8 @@ def assumption(run: FinishedRun) -> str:
     return f" They assume that {_listed(f'`{name}`' for name in future)} had been known at each origin as {these} came."
 
 
-def _columns(found: Mapping[str, Mapping[str, Any]]) -> str:
+def _columns(run: FinishedRun) -> str:
+    found = {name: run.meta["findings"]["covariates"][name] for name in run.params.covariates.columns}
     if not found:
         return ""
     rows = [[name, column["role"], _kind(column), f"{column['missing_share']:.1%}"] for name, column in found.items()]

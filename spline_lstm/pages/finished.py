@@ -92,6 +92,14 @@ class FinishedRun:
             prepared.timestamps[layout.starts[row] : layout.ends[row]],
         )
 
+    def broken(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The same with an empty row wherever closed hours follow a label, so that no line is drawn across them."""
+        settings, labels = self.prepared.settings, table.index
+        if not settings.closed:
+            return table
+        step = pd.Timedelta(pd.tseries.frequencies.to_offset(settings.frequency))
+        return table.reindex(labels.union(labels[:-1][np.diff(labels) > step] + step))
+
     def residuals(self) -> np.ndarray:
         """Target less forecast in the units that are scored: `(windows, horizon)`."""
         table = self.predictions

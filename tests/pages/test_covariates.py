@@ -103,7 +103,7 @@ def test_series_without_a_forecast_stand_with_the_reason(tmp_path):
 @pytest.mark.parametrize(
     ("seasons", "lookback", "said"),
     [
-        (None, 24, "Seasons found in train rows: a day (24 steps). Seasonal naive repeats it."),
+        (None, 24, "Season found in train rows: a day (24 steps). Seasonal naive repeats it."),
         ([5, 24], 24, "Seasons given: 5 steps, a day (24 steps). Seasonal naive repeats a day (24 steps)."),
         ([24, 168], 24, "A lookback of 24 steps does not hold a week (168 steps)"),
         ([24], 12, "a day (24 steps). A lookback of 12 steps does not hold a day (24 steps)"),
