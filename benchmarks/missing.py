@@ -127,8 +127,7 @@ def fill_by(name: str) -> None:
     """In this process, fill gaps as a rival does."""
     from spline_lstm.data import preprocessing
 
-    fill = RIVALS[name]
-    preprocessing.fill_gaps = fill
+    preprocessing.fill_gaps = RIVALS[name]
 
 
 def _with(
@@ -158,7 +157,7 @@ def _lines(steps: np.ndarray, values: np.ndarray) -> Interpolant:
     return lambda clock: np.interp(clock, steps, values)
 
 
-RIVALS: dict[str, Callable[[np.ndarray, Layout, int], FilledSeries]] = {
+RIVALS: dict[str, Callable[..., FilledSeries]] = {
     "forward fill": partial(_with, _steps),
     "linear": partial(_with, _lines),
     "PCHIP": partial(_with, PchipInterpolator),
