@@ -61,8 +61,7 @@ def main() -> int:
 
     scores = results[runs["none", options.seeds[0]].name]["scores"]
     rivals = [
-        [title, "", *(f"{scores[name][key]:.3f}" for key in ("rmse", "mae")), "", ""]
-        for name, title in RIVALS.items()
+        [title, "", *(f"{scores[name][key]:.3f}" for key in ("rmse", "mae")), "", ""] for name, title in RIVALS.items()
     ]
     header = ["covariates", "validation MSE", "test RMSE", "test MAE", "its ridge's RMSE", "share"]
     write_section(
