@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DATA ?= ../shared/data/ETTh1.csv
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-speed bench-unseen bench-peers
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-speed bench-unseen bench-peers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
 
 bench-ablation: $(INSTALLED)  ## what each part of the model is worth, on DATA; half an hour
 	python -m benchmarks.ablation --data $(DATA)
+
+bench-covariates: $(INSTALLED)  ## what covariates are worth, on the example; half an hour
+	python -m benchmarks.covariates
 
 bench-speed: $(INSTALLED) $(PEERS)  ## speed beside neuralforecast, on DATA; a quarter of an hour
 	python -m benchmarks.speed --data $(DATA)
