@@ -220,6 +220,13 @@ class WindowIndex:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def at_most(self, count: int) -> WindowIndex:
+        """As many of them, evenly spread; all where there are no more."""
+        if len(self) <= count:
+            return self
+        chosen = np.linspace(0, len(self) - 1, count).round().astype(np.int64)
+        return WindowIndex(self.rows[chosen], self.origins[chosen], self.dropped)
+
 
 def origins_of(layout: Layout, bounds: tuple[int, int], lookback: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """Every pair of row and origin whose targets all lie within bounds and whose window lies in its row.
