@@ -80,15 +80,12 @@ def _memory_row(count: int, cost: Cost, own: Cost) -> list[str]:
 
 
 def _growth_row(count: int, costs: Mapping[int, Mapping[str, Cost]], least: int) -> list[str]:
-    thousands = (count - least) / 1000
-    differences = [(costs[count][name], costs[least][name]) for name in STAGES]
-    return [
-        f"{least:,} to {count:,}",
-        *(
-            f"{(more.seconds - less.seconds) / thousands:.2f} s, {(more.peak - less.peak) / MEGABYTE / thousands:,.0f} MB"
-            for more, less in differences
-        ),
-    ]
+    thousands, row = (count - least) / 1000, [f"{least:,} to {count:,}"]
+    for name in STAGES:
+        more, less = costs[count][name], costs[least][name]
+        seconds, size = more.seconds - less.seconds, (more.peak - less.peak) / MEGABYTE
+        row.append(f"{seconds / thousands:.2f} s, {size / thousands:,.0f} MB")
+    return row
 
 
 def _costs(count: int, folder: Path) -> dict[str, Cost]:

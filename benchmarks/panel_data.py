@@ -12,7 +12,7 @@ MISSING = 0.01
 
 
 def write_panel(path: str, count: int, steps: int) -> None:
-    """Write hourly series, `series, time, value`, with two seasons and noise that remembers; missing rows are not there.
+    """Write hourly series, `series, time, value`, with two seasons and noise that remembers, some rows left out.
 
     The first series of a larger panel are those of a smaller one.
     """
@@ -24,17 +24,13 @@ def write_panel(path: str, count: int, steps: int) -> None:
         for start in range(0, count, CHUNK):
             random = np.random.default_rng([SEED, start])
             rows = min(CHUNK, count - start)
-            level, size, weekly = (
-                random.uniform(50, 500, CHUNK),
-                random.uniform(2, 20, CHUNK),
-                random.uniform(0, 2, CHUNK),
-            )
+            level, size, weekly = (random.uniform(*bounds, CHUNK) for bounds in ((50, 500), (2, 20), (0, 2)))
             noise = random.normal(size=(steps, CHUNK))
             for step in range(1, steps):
                 noise[step] += 0.8 * noise[step - 1]
             values = level + size * (day[:, None] + weekly * week[:, None] / 2 + noise / 3)
             kept = (random.random((CHUNK, steps)) >= MISSING)[:rows]
             names = np.array([f"s{number:05}" for number in range(start, start + rows)])
-            row, step = np.nonzero(kept)
-            columns = [pa.array(names[row]), pa.array(times[step]), pa.array(values.T[:rows][kept].round(3))]
+            places = np.nonzero(kept)
+            columns = [pa.array(names[places[0]]), pa.array(times[places[1]]), pa.array(values.T[:rows][kept].round(3))]
             writer.write_table(pa.table(columns, schema=schema))

@@ -44,8 +44,7 @@ def _moments(source: WindowSource, windows: WindowIndex, kernel: np.ndarray) -> 
     gram, cross, count = np.zeros((size, size)), np.zeros(size), 0
     windows = windows.at_most(MOST_WINDOWS)
     chunk = max(1, CHUNK_FLOATS // (size * (source.lookback + source.horizon)))
-    for start in range(0, len(windows), chunk):
-        rows, origins = windows.rows[start : start + chunk], windows.origins[start : start + chunk]
+    for rows, origins in windows.chunks(chunk):
         inputs, level, _ = remainder.linear_inputs(rows, origins)
         error = source.outputs(rows, origins) - level - inputs @ kernel
         window = source.windows(rows, origins)

@@ -110,8 +110,7 @@ def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.nda
     """Linear inputs and level-free targets, some at a time."""
     source = remainder.source
     size = max(1, CHUNK_FLOATS // ((source.lookback + source.horizon) * (1 + source.covariates.past)))
-    for start in range(0, len(windows), size):
-        rows, origins = windows.rows[start : start + size], windows.origins[start : start + size]
+    for rows, origins in windows.chunks(size):
         inputs, level, ahead = remainder.linear_inputs(rows, origins)
         yield inputs, source.outputs(rows, origins) - level - ahead
 

@@ -70,7 +70,7 @@ class MemberInputs:
 
     def gather(self, windows: WindowIndex, chosen: np.ndarray) -> tuple[Windows, np.ndarray]:
         """Some of the windows and their targets, `(windows, horizon)`, NaN where nothing was observed."""
-        rows, origins = windows.rows[chosen], windows.origins[chosen]
+        rows, origins = windows.at(chosen)
         source, covariates = self.remainder.source, self.remainder.source.covariates
         series, starts = covariates.series[rows], origins - source.lookback + 1
         values, level, ahead = self.remainder.level_free(rows, origins)
