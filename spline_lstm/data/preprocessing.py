@@ -55,7 +55,7 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     for split in SPLITS:
         prepared.windows(split)
     # A row is known by its number from 1, if training sees a window of it.
-    seen = np.isin(numbers - 1, prepared.windows("train").rows)
+    seen = np.isin(numbers - 1, prepared.windows("train").first_rows)
     return replace(prepared, source=replace(prepared.source, identities=np.where(seen, numbers, UNKNOWN)))
 
 
