@@ -56,10 +56,11 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     )
     covariates = CovariateParams.model_validate(preprocessor["covariates"])
     panel = read_panel(input_path, data, covariates, fit.settings.horizon, pd.Timestamp(fit.settings.anchor))
+    drop = data.on_bad_series == "drop"
+    series = prepare_for_forecast(panel, fit, drop)
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
-    drop = data.on_bad_series == "drop"
-    _write_csv(_forecast_table(paths, prepare_for_forecast(panel, fit, drop), drop), output_path)
+    _write_csv(_forecast_table(paths, series, drop), output_path)
     return {"run_id": paths.run_id, "output": str(output_path)}
 
 

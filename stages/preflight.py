@@ -25,7 +25,7 @@ def preflight(options: argparse.Namespace) -> Mapping[str, Any]:
     if is_left_behind(path):
         log.warning(
             "`%s` is tracked by neither git nor DVC, so queued experiments and other clones lack it: "
-            "run `dvc add %s && git add %s.dvc`",
+            "run `dvc add %s && git commit -m 'Add %s'`",
             *(path, path, path),
         )
     # The same bytes for every valid params.yaml: all stages depend on this file.

@@ -23,15 +23,17 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     windows, validation = prepared.windows("train"), prepared.windows("validation")
+    source, daily = prepared.source, prepared.encoding.calendar.weekdays
+    del prepared  # observations in original units take more memory than all that training needs
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
     from spline_lstm.model.clock import decide_clock, new_forecaster
     from spline_lstm.model.training import fit, mix
 
-    source, ridge = decide_clock(prepared.source, windows, validation, params, prepared.encoding.calendar.weekdays)
+    source, ridge = decide_clock(source, windows, validation, params, daily)
     model = new_forecaster(source, windows, params, ridge)
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
-    resolved = train_settings(params.train, len(prepared.names))
+    resolved = train_settings(params.train, len(source.identities))
     result = fit(model, source, windows, validation, resolved, params.seed)
 
     model.set_weights(result.best)

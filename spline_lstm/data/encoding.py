@@ -35,13 +35,13 @@ class Encoder:
     """How a column becomes features. Fitted on train rows once, then a plain value.
 
     Attributes:
-        categories: Those that have an indicator; empty for numbers.
+        categories: Those that have an indicator; None for numbers.
         mean: Of numbers.
         std: Of numbers, positive.
         bends: Standardized numbers from which on one more feature grows, so that a response can be bent.
     """
 
-    categories: tuple[str, ...] = ()
+    categories: tuple[str, ...] | None = None
     mean: float = 0.0
     std: float = 1.0
     bends: tuple[float, ...] = ()
@@ -65,22 +65,25 @@ class Encoder:
     @classmethod
     def restore(cls, content: Mapping[str, Any]) -> Encoder:
         """The inverse of `content`."""
-        return cls(tuple(content["categories"]), content["mean"], content["std"], tuple(content["bends"]))
+        categories = content["categories"]
+        known = None if categories is None else tuple(categories)
+        return cls(known, content["mean"], content["std"], tuple(content["bends"]))
 
     def content(self) -> dict[str, Any]:
         """Plain builtins."""
-        return {**asdict(self), "categories": list(self.categories), "bends": list(self.bends)}
+        categories = None if self.categories is None else list(self.categories)
+        return {**asdict(self), "categories": categories, "bends": list(self.bends)}
 
     def names(self, column: str) -> list[str]:
         """Of the features."""
-        if self.categories:
+        if self.categories is not None:
             return [f"{column}={category}" for category in self.categories]
         return [column, *(f"{column} over {bend * self.std + self.mean:.4g}" for bend in self.bends)]
 
     def encode(self, column: Column) -> np.ndarray:
         """Features `(n, features)`, NaN where a cell is empty; an unknown category has no indicator."""
         missing = np.isnan(column.values)
-        if self.categories:
+        if self.categories is not None:
             place = {category: index for index, category in enumerate(self.categories)}
             places = np.array([place.get(category, -1) for category in (*column.categories, "")])
             codes = places[np.where(missing, -1, column.values).astype(int)]
@@ -93,4 +96,9 @@ class Encoder:
 
     def unknown(self, column: Column) -> list[str]:
         """Categories of a column that have no indicator, in order."""
-        return [category for category in column.categories if category not in self.categories]
+        known = self.categories or ()
+        return [category for category in column.categories if category not in known]
+
+    def takes(self, column: Column) -> bool:
+        """Whether a column holds numbers or categories as the fitted one did; an empty one fits both."""
+        return (self.categories is not None) == bool(column.categories) or bool(np.isnan(column.values).all())

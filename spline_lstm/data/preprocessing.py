@@ -55,7 +55,7 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     for split in SPLITS:
         prepared.windows(split)
     # A row is known by its number from 1, if training sees a window of it.
-    seen = np.isin(numbers - 1, prepared.windows("train").rows)
+    seen = np.isin(numbers - 1, prepared.windows("train").first_rows)
     return replace(prepared, source=replace(prepared.source, identities=np.where(seen, numbers, UNKNOWN)))
 
 
@@ -68,8 +68,10 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, drop: bool) -> Series:
         drop: Whether series may be left out.
 
     Raises:
-        DataError: A series is unusable, or has fewer steps than one lookback.
+        DataError: A covariate is of another kind than in the run, a series is unusable, or it has fewer steps than
+            one lookback.
     """
+    fit.encoding.require_kinds(panel)
     kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop)
     rows = _rows(panel, fit.encoding, kept)
     number = {name: row for row, name in enumerate(fit.names)}

@@ -13,6 +13,7 @@ from spline_lstm.data.calendar import Calendar
 from spline_lstm.data.encoding import Column, Encoder
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.series import Panel
+from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import CovariateParams
 
 
@@ -64,12 +65,29 @@ class Encoding:
         }
         return {**roles, "calendar": self.calendar.content()}
 
+    def require_kinds(self, panel: Panel) -> None:
+        """Refuse columns that hold text where the run had numbers, or the other way round.
+
+        Raises:
+            DataError: A column does; the message names it.
+        """
+        for role in ("past", "future", "static"):
+            for name, encoder in getattr(self, role).items():
+                column = getattr(panel, role)[name]
+                if not encoder.takes(column):
+                    wanted, found = ("numbers", "text") if column.categories else ("text", "numbers")
+                    shown = f" such as {column.categories[0]!r:.80}" if column.categories else ""
+                    raise DataError(
+                        f"Column {name!r} must hold {wanted}, as in the run. Received: {found}{shown}. "
+                        "Mend the column, or make a run with it as it is."
+                    )
+
     def past_names(self) -> list[str]:
         """Of the rows that each series' past covariates become."""
         return [
             feature
             for name, encoder in self.past.items()
-            for feature in (encoder.names(name) if encoder.categories else [name])
+            for feature in ([name] if encoder.categories is None else encoder.names(name))
         ]
 
     def past_rows(self, panel: Panel, kept: np.ndarray) -> tuple[np.ndarray, Layout]:
@@ -84,7 +102,7 @@ class Encoding:
         column = 0
         for name, encoder in self.past.items():
             values = panel.past[name]
-            part = encoder.encode(values) if encoder.categories else values.values[:, None]
+            part = values.values[:, None] if encoder.categories is None else encoder.encode(values)
             table[:, column : column + part.shape[1]] = part
             column += part.shape[1]
         parts = [
@@ -122,7 +140,7 @@ class Encoding:
         return {
             name: {
                 "role": role,
-                "categories": len(encoder.categories),
+                "categories": len(encoder.categories or ()),
                 "unknown": unknown.get(name, []),
                 "missing_share": float(np.isnan(getattr(panel, role)[name].values).mean()),
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -211,14 +212,57 @@ class WindowSource:
 
 @dataclass(frozen=True)
 class WindowIndex:
-    """Which windows a split has: pairs of row and origin, ordered by row, then origin."""
+    """Which windows a split has, ordered by row, then origin.
 
-    rows: np.ndarray
-    origins: np.ndarray
+    Stretches of origins that follow each other in one row are kept by their first one: windows cost next to nothing.
+
+    Attributes:
+        first_rows: `(stretches,)`, int32.
+        first_origins: `(stretches,)`, int32.
+        begins: `(stretches + 1,)`, how many windows stand before each stretch, and how many there are.
+        dropped: How many others were not usable.
+    """
+
+    first_rows: np.ndarray
+    first_origins: np.ndarray
+    begins: np.ndarray
     dropped: int
 
+    @classmethod
+    def of(cls, rows: np.ndarray, origins: np.ndarray, dropped: int = 0) -> WindowIndex:
+        """Args: row and origin of each window, `(windows,)`, int32; how many others were not usable."""
+        begins = np.flatnonzero((np.diff(rows, prepend=-1) != 0) | (np.diff(origins, prepend=-2) != 1))
+        return cls(rows[begins], origins[begins], np.append(begins, len(rows)), dropped)
+
     def __len__(self) -> int:
-        return len(self.rows)
+        return int(self.begins[-1])
+
+    @property
+    def rows(self) -> np.ndarray:
+        """`(windows,)`, int32."""
+        return np.repeat(self.first_rows, np.diff(self.begins))
+
+    @property
+    def origins(self) -> np.ndarray:
+        """`(windows,)`, int32."""
+        return self.at(np.arange(len(self)))[1]
+
+    def at(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and origins of some windows, by their numbers from 0."""
+        stretch = np.searchsorted(self.begins, chosen, side="right") - 1
+        origins = self.first_origins[stretch] + (chosen - self.begins[stretch])
+        return self.first_rows[stretch], origins.astype(np.int32)
+
+    def chunks(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows and origins of all windows, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.at(np.arange(start, min(start + size, len(self))))
+
+    def at_most(self, count: int) -> WindowIndex:
+        """As many of them, evenly spread; all where there are no more."""
+        if len(self) <= count:
+            return self
+        return WindowIndex.of(*self.at(np.linspace(0, len(self) - 1, count).round().astype(np.int64)), self.dropped)
 
 
 def origins_of(layout: Layout, bounds: tuple[int, int], lookback: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
@@ -254,9 +298,9 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
             f"{' and all dropped for gaps' if len(origins) else ''}. "
             "Give more data, or shorten windows.horizon or windows.lookback."
         )
-    windows = WindowIndex(rows[usable], origins[usable], int((~usable).sum()))
+    windows = WindowIndex.of(rows[usable], origins[usable], int((~usable).sum()))
     counts = _counts(source.filled.observed)
-    first = source.layout.positions(windows.rows, windows.origins) + 1
+    first = source.layout.positions(rows[usable], origins[usable]) + 1
     if not (counts[first + source.horizon] > counts[first]).any():
         raise InsufficientDataError(
             f"The {name} split must hold observed targets. Received: none. Move split.{name}, or give more data."

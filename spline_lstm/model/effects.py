@@ -42,17 +42,16 @@ def _moments(source: WindowSource, windows: WindowIndex, kernel: np.ndarray) -> 
     size = (1 + channels["static"]) * (channels["known"] + channels["calendar"])
     remainder = Remainder(source, np.zeros(size))
     gram, cross, count = np.zeros((size, size)), np.zeros(size), 0
-    chosen = np.linspace(0, len(windows) - 1, min(MOST_WINDOWS, len(windows))).round().astype(int)
+    windows = windows.at_most(MOST_WINDOWS)
     chunk = max(1, CHUNK_FLOATS // (size * (source.lookback + source.horizon)))
-    for part in np.split(chosen, range(chunk, len(chosen), chunk)):
-        rows, origins = windows.rows[part], windows.origins[part]
+    for rows, origins in windows.chunks(chunk):
         inputs, level, _ = remainder.linear_inputs(rows, origins)
         error = source.outputs(rows, origins) - level - inputs @ kernel
         window = source.windows(rows, origins)
         known = np.concatenate([window.known, window.calendar], axis=2)
         stands_out = known - known[:, [source.lookback - 1]]
         own = np.einsum("wlk,lh->whk", stands_out[:, : source.lookback], kernel[: source.lookback], optimize=True)
-        static = np.column_stack([np.ones(len(part), np.float32), window.static])
+        static = np.column_stack([np.ones(len(rows), np.float32), window.static])
         regressors = np.einsum("whk,ws->whsk", stands_out[:, source.lookback :] - own, static)
         observed = ~np.isnan(error)
         table, explained = regressors.reshape(*error.shape, size)[observed], error[observed]

@@ -16,6 +16,7 @@ from spline_lstm.model.splines import lag_basis
 
 PENALTIES = np.logspace(-5, 1, 13)  # shares of the mean variance of an input step
 PAST_WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of past covariates beside the window; the smaller, the more they are penalised
+MOST_WINDOWS = 1 << 17  # of a split that closed forms read, evenly spread: neighbours say much the same
 CHUNK_FLOATS = 1 << 22  # inputs in memory at a time
 IMPUTATIONS = 4  # passes that let missing targets take the model's own forecast
 ROUNDS = 2  # in which effects and kernel take turns
@@ -27,6 +28,7 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     Effects of known covariates and the kernel of what they leave take turns (Cochrane & Orcutt 1949): each is
     solved in closed form while the other stands. Effects that do not pay on validation windows are left out.
     """
+    train, validation = train.at_most(MOST_WINDOWS), validation.at_most(MOST_WINDOWS)
     channels = source.covariates.channels
     nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
@@ -92,7 +94,7 @@ class _Solver:
 def typical_sizes(source: WindowSource, windows: WindowIndex, effects: np.ndarray) -> tuple[float, float]:
     """Root mean squares of inputs and of targets, both without the effects of known covariates and without level."""
     totals, counts = np.zeros(2), np.zeros(2)
-    for parts in _chunks(Remainder(source, effects), windows):
+    for parts in _chunks(Remainder(source, effects), windows.at_most(MOST_WINDOWS)):
         totals += [np.nansum(part**2, dtype=float) for part in (parts[0][:, : source.lookback], parts[1])]
         counts += [np.isfinite(part).sum() for part in (parts[0][:, : source.lookback], parts[1])]
     sizes = np.sqrt(totals / np.maximum(counts, 1))
@@ -101,15 +103,14 @@ def typical_sizes(source: WindowSource, windows: WindowIndex, effects: np.ndarra
 
 def squared_error(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster) -> float:
     """Of all observed targets together, standardized."""
-    return float(_squared_errors(source, windows, [ridge])[0])
+    return float(_squared_errors(source, windows.at_most(MOST_WINDOWS), [ridge])[0])
 
 
 def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Linear inputs and level-free targets, some at a time."""
     source = remainder.source
     size = max(1, CHUNK_FLOATS // ((source.lookback + source.horizon) * (1 + source.covariates.past)))
-    for start in range(0, len(windows), size):
-        rows, origins = windows.rows[start : start + size], windows.origins[start : start + size]
+    for rows, origins in windows.chunks(size):
         inputs, level, ahead = remainder.linear_inputs(rows, origins)
         yield inputs, source.outputs(rows, origins) - level - ahead
 

@@ -28,6 +28,7 @@ HUBER_DELTA = 0.5  # in units of the model's output scale
 NAMELESS = 0.1  # share of windows that do not say whose they are
 MIXED = 0.5  # standard deviation of the share of another window that is added to one
 FEWEST_BATCHES, MOST_BATCHES = 100, 1000  # of an epoch
+MOST_JUDGES = 1 << 15  # validation windows that choose the epoch and the share, evenly spread
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class MemberInputs:
 
     def gather(self, windows: WindowIndex, chosen: np.ndarray) -> tuple[Windows, np.ndarray]:
         """Some of the windows and their targets, `(windows, horizon)`, NaN where nothing was observed."""
-        rows, origins = windows.rows[chosen], windows.origins[chosen]
+        rows, origins = windows.at(chosen)
         source, covariates = self.remainder.source, self.remainder.source.covariates
         series, starts = covariates.series[rows], origins - source.lookback + 1
         values, level, ahead = self.remainder.level_free(rows, origins)
@@ -124,6 +125,7 @@ def fit(
     step, averages = compiled_step(model, PolynomialDecay(0.0, max(1, steps // 2), params.learning_rate))
     error_of = _compiled_error(model)
     seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
+    validation = validation.at_most(MOST_JUDGES)
     batches = train_batches(seen, train, size, np.random.default_rng(seed), bool(params.augment))
 
     history: list[Epoch] = []
@@ -183,6 +185,7 @@ def mix(model: SplineForecaster, source: WindowSource, validation: WindowIndex) 
         `mse` and `mae` of the `linear`, the `members` and the `mixed` forecast on validation windows,
         standardized.
     """
+    validation = validation.at_most(MOST_JUDGES)
     targets = source.outputs(validation.rows, validation.origins)
     forecasts = {}
     for name, share in {"linear": 0.0, "members": 1.0}.items():
@@ -313,7 +316,7 @@ def train_batches(
     """
     several = len(seen.remainder.source.identities) > 1
     while True:
-        order = random.permutation(len(windows))
+        order = random.permutation(np.arange(len(windows), dtype=np.int32))
         for start in range(0, len(order) - size + 1, size):
             batch, targets = seen.gather(windows, order[start : start + size])
             if augmented:

@@ -16,9 +16,9 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
 
@@ -47,8 +47,9 @@ WAY_BACK = "Bring a finished run back with `python -m stages.restore --run-id ID
 PICKLE_PROTOCOL = 4  # fixed: the default differs between Python versions, and so would the bytes
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step.
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write to a file that replaces `path` in one step, once all is written.
 
     Raises:
         ArtifactError: The file cannot be written (disk full, no permission).
@@ -59,17 +60,24 @@ def write_bytes(path: Path, content: bytes) -> None:
         for orphan in path.parent.glob(f".{path.name}.*.tmp"):  # of a writer that was killed
             orphan.unlink(missing_ok=True)
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ArtifactError(
             f"`{path}` must be writable. Received: {error.strerror or error}. "
             "Free space or fix permissions, then run again: the old file is untouched."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step."""
+    with replacing(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -84,9 +92,8 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Replace `path` by an uncompressed npz whose bytes depend on the arrays alone."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
+    with replacing(path) as file:
+        np.savez(file, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
 
 
 def write_pickle(path: Path, content: Mapping[str, Any]) -> None:
@@ -101,12 +108,8 @@ def read_bytes(path: Path) -> bytes:
         InputNotFoundError: There is no such file.
         ArtifactError: It is not a readable file.
     """
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"`{path}` must exist. Received: no such file. {WAY_BACK}") from error
-    except OSError as error:
-        raise ArtifactError(f"`{path}` must be a readable file. Received: {error.strerror or error}.") from error
+    with _reading(path) as file:
+        return file.read()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -132,12 +135,12 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         InputNotFoundError: There is no such file.
         ArtifactError: It is not an npz of plain arrays.
     """
-    content = io.BytesIO(read_bytes(path))
-    try:
-        with np.load(content, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except CORRUPT as error:
-        raise _unreadable(path, "an npz of plain arrays", error) from error
+    with _reading(path) as file:
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+        except CORRUPT as error:
+            raise _unreadable(path, "an npz of plain arrays", error) from error
     if strange := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
         raise _unreadable(path, "an npz of plain arrays", f"something else named {strange[0]!r:.80}")
     return found
@@ -190,6 +193,17 @@ def require_input(path: Path) -> None:
             f"The input must be a file. Received: {str(path)!r:.200}, which is none. "
             "Mend data.path in params.yaml, INPUT_PATH or --input."
         )
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise InputNotFoundError(f"`{path}` must exist. Received: no such file. {WAY_BACK}") from error
+    except OSError as error:
+        raise ArtifactError(f"`{path}` must be a readable file. Received: {error.strerror or error}.") from error
 
 
 class _BuiltinsUnpickler(pickle._Unpickler):

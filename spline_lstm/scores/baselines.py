@@ -49,9 +49,8 @@ def baseline_forecasts(
         "seasonal_naive": (seasonal_naive, season),
     }
     forecasts = {name: np.empty((len(windows), source.horizon), np.float32) for name in (*rules, "ridge")}
-    for start in range(0, len(windows), CHUNK):
-        part = slice(start, start + CHUNK)
-        rows, origins = windows.rows[part], windows.origins[part]
+    for number, (rows, origins) in enumerate(windows.chunks(CHUNK)):
+        part = slice(number * CHUNK, (number + 1) * CHUNK)
         forecasts["ridge"][part] = ridge.predict(source, rows, origins)
         history = source.inputs(rows, origins)
         for name, (forecast, steps) in rules.items():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import layout_of, ragged_source, source_of
 
-from spline_lstm.data.windows import SPLITS, Splits, index_windows, origins_of, split_series
+from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, index_windows, origins_of, split_series
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
 from spline_lstm.run.params import SplitParams
 
@@ -171,6 +171,37 @@ def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, l
         windows = index_windows(source, splits, name, 2, 0.5)
         assert list(zip(windows.rows, windows.origins, strict=True)) == kept
         assert (len(windows), windows.dropped) == (len(kept), len(pairs) - len(kept))
+
+
+@given(pairs=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 12))), size=st.integers(1, 9))
+@settings(max_examples=100)
+def test_windows_kept_by_stretches_are_the_windows(pairs, size):
+    rows, origins = np.array(sorted(pairs), np.int32).reshape(-1, 2).T
+
+    windows = WindowIndex.of(rows, origins, dropped=3)
+
+    assert len(windows) == len(pairs)
+    np.testing.assert_array_equal([windows.rows, windows.origins], [rows, origins])
+    chosen = np.arange(len(pairs))[::-2]
+    np.testing.assert_array_equal(windows.at(chosen), [rows[chosen], origins[chosen]])
+    chunks = list(windows.chunks(size))
+    assert [len(part) for part, _ in chunks[:-1]] == [size] * (len(chunks) - 1)
+    assert [pair for part in chunks for pair in zip(*part, strict=True)] == sorted(pairs)
+
+
+@given(pairs=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1), most=st.integers(1, 30))
+@settings(max_examples=100)
+def test_few_of_many_windows_are_spread_evenly(pairs, most):
+    windows = WindowIndex.of(*np.array(sorted(pairs), np.int32).T, dropped=3)
+
+    fewer = windows.at_most(most)
+
+    assert (len(fewer), fewer.dropped) == (min(most, len(windows)), 3)
+    places = [sorted(pairs).index(pair) for pair in zip(fewer.rows, fewer.origins, strict=True)]
+    if most > 1:
+        assert (places[0], places[-1]) == (0, len(pairs) - 1)
+    apart = np.diff(places)
+    assert max(apart, default=1) - min(apart, default=1) <= 1
 
 
 @given(masks=ragged_masks, lookback=lengths, horizon=lengths)

@@ -10,15 +10,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from covariate_sources import HORIZON, LOOKBACK, accompanied, some_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import bare_windows, source_of
 
-from spline_lstm.data.windows import Windows
+from spline_lstm.data.windows import WindowIndex, Windows
 from spline_lstm.model.checkpoints import load_checkpoint, save_checkpoint
 from spline_lstm.model.forecaster import Dropout, SplineForecaster, SplineSegments
-from spline_lstm.model.linear import RidgeForecaster
-from spline_lstm.model.splines import bspline_basis, penalized_operator
+from spline_lstm.model.linear import Remainder, RidgeForecaster
+from spline_lstm.model.splines import bspline_basis, lag_basis, penalized_operator
+from spline_lstm.model.training import MemberInputs, predict
 from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.run.params import CELLS, ModelParams
 
@@ -294,3 +296,87 @@ def test_damaged_bytes_are_refused_or_harmless(tmp_path_factory, data):
     except ArtifactError:
         return
     assert isinstance(model, SplineForecaster)
+
+
+ROLES = [
+    {"past": 2, "known": 3, "calendar": 2, "static": 1},
+    {"past": 2, "known": 0, "calendar": 0, "static": 0},
+    {"past": 0, "known": 3, "calendar": 0, "static": 0},
+    {"past": 0, "known": 0, "calendar": 2, "static": 0},
+    {"past": 0, "known": 0, "calendar": 0, "static": 1},
+]
+
+
+def with_covariates(roles, **changes):
+    """A source, a model that takes it, and a random linear forecast that the model holds."""
+    rng = np.random.default_rng(4)
+    keras.utils.set_random_seed(5)
+    model = build(**{"lookback": LOOKBACK, "horizon": HORIZON, "members": [LOOKBACK], **roles, **changes})
+    inputs = LOOKBACK + roles["past"] * lag_basis(LOOKBACK).shape[1]
+    shape = 1 + roles["static"], roles["known"] + roles["calendar"]
+    kernel, effects = (rng.normal(size=size).astype("float32") for size in ((inputs, HORIZON), shape))
+    ridge = RidgeForecaster(kernel, effects, 0.1)
+    model.set_linear(ridge)
+    return accompanied(**roles), model, ridge
+
+
+@pytest.mark.parametrize("roles", ROLES, ids=str)
+class TestEveryRole:
+    def test_without_a_share_keras_forecasts_as_the_closed_form_does(self, roles):
+        source, model, ridge = with_covariates(roles, share=0.0)
+        rows, origins = some_windows(source)
+
+        np.testing.assert_allclose(
+            predict(model, source, rows, origins), ridge.predict(source, rows, origins), atol=1e-3, rtol=1e-4
+        )
+
+    def test_members_are_trained_on_what_they_see_in_a_forecast(self, roles):
+        source, model, _ = with_covariates(roles, linear=False)
+        rows, origins = some_windows(source)
+        seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
+
+        chosen = np.flatnonzero(origins < source.targets.ends[rows] - HORIZON)
+
+        windows, targets = seen.gather(WindowIndex(rows, origins, 0), chosen)
+
+        whole = model(source.windows(rows[chosen], origins[chosen])).numpy()
+        added = model.member_forecasts(windows)[0].numpy()
+        level_and_effects = source.outputs(rows[chosen], origins[chosen]) - targets
+        np.testing.assert_allclose(added + level_and_effects, whole, atol=1e-3, rtol=1e-4)
+
+    def test_every_covariate_changes_the_forecast_of_members(self, roles):
+        source, model, _ = with_covariates(roles, linear=False)
+        model.set_linear(RidgeForecaster(np.zeros((0, HORIZON)), np.zeros_like(model.known_effects()), 0.1))
+        windows = source.windows(*some_windows(source))
+        before = model(windows).numpy()
+
+        for role in (role for role, count in roles.items() if count):
+            changed = windows._replace(**{role: getattr(windows, role) + 1})
+            assert (np.abs(model(changed).numpy() - before).max(axis=1) > 1e-6).all()
+
+    def test_a_checkpoint_brings_back_the_model(self, roles, tmp_path):
+        source, model, ridge = with_covariates(roles, share=0.4, input_scale=2.0, output_scale=3.0)
+        windows = source.windows(*some_windows(source))
+        save_checkpoint(model, tmp_path / "a.keras")
+
+        again = load_checkpoint(tmp_path / "a.keras")
+        through_keras = keras.saving.load_model(tmp_path / "a.keras")
+
+        np.testing.assert_array_equal(again(windows), model(windows))
+        np.testing.assert_array_equal(through_keras(windows), model(windows))
+        np.testing.assert_array_equal(again.known_effects(), ridge.effects)
+        again.require_fit(source, 2)
+        save_checkpoint(again, tmp_path / "b.keras")
+        assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+    def test_every_trained_weight_gets_a_gradient(self, roles):
+        source, model, _ = with_covariates(roles, linear=False, dropout=0.0)
+        windows = source.windows(*some_windows(source))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(windows, training=True) ** 2)
+
+        weights = model.trainable_variables
+        for variable, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+            assert gradient is not None, variable.path
+            assert np.any(tf.convert_to_tensor(gradient).numpy() != 0), variable.path
+        assert not any("effects" in variable.path for variable in weights)

@@ -124,7 +124,7 @@ def test_a_forecast_does_not_depend_on_how_many_windows_there_are():
 
 
 def batches_of(source, count, size=8, augmented=False):
-    windows = WindowIndex(*origins_of(source.layout, (0, 300), LOOKBACK, HORIZON), dropped=0)
+    windows = WindowIndex.of(*origins_of(source.layout, (0, 300), LOOKBACK, HORIZON))
     seen = MemberInputs(Remainder(source, np.zeros((1, 0))), np.zeros(1, int))
     return windows, list(islice(train_batches(seen, windows, size, np.random.default_rng(0), augmented), count))
 

@@ -49,14 +49,15 @@ def test_readmes_own_sequence_takes_an_untracked_file_into_the_queue(project):
     settings = ["-S", "run_id=mine", "-S", "data.path=my.csv", "-S", "train.epochs=1"]
     done = project.stage("preflight", "--set", "data.path=my.csv")
     assert done.returncode == 0
-    assert "`dvc add my.csv && git add my.csv.dvc`" in done.stderr
+    assert "`dvc add my.csv && git commit -m 'Add my.csv'`" in done.stderr
     project.ok("git", "checkout", "params.yaml")
 
     project.ok("dvc", "add", "my.csv")
-    project.ok("git", "add", "my.csv.dvc", ".gitignore")
+    project.ok("git", "commit", "--message", "Add my.csv")
     assert "dvc add" not in project.stage("preflight", "--set", "data.path=my.csv").stderr
     project.ok("git", "checkout", "params.yaml")
-    project.ok("dvc", "exp", "run", "--queue", *settings)
+    project.ok("dvc", "exp", "run", *settings)
+    project.ok("dvc", "exp", "run", "--queue", "-S", "run_id=wide", "-S", "model.units=32")
     project.ok("dvc", "exp", "run", "--run-all")
 
-    assert '"mine"' in project.ok("python", "-m", "stages.restore")
+    assert '["mine", "wide"]' in project.ok("python", "-m", "stages.restore")

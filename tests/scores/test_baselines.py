@@ -30,7 +30,7 @@ def source_and_windows(time, lookback, horizon):
     rng = np.random.default_rng(0)
     rows = [rng.normal(size=time - start).cumsum().astype(np.float32) for start in STARTS]
     source = ragged_source(rows, STARTS, (), lookback, horizon)
-    return rows, source, WindowIndex(*origins_of(source.layout, (0, time), lookback, horizon), dropped=0)
+    return rows, source, WindowIndex.of(*origins_of(source.layout, (0, time), lookback, horizon))
 
 
 @pytest.mark.parametrize(("season", "averaged", "repeated"), [(1, 8, 1), (3, 3, 3), (8, 8, 8)])
@@ -56,7 +56,7 @@ def test_baselines_see_one_season_or_where_there_is_none_the_whole_lookback(seas
 
 def test_a_season_repeats_at_its_own_phase():
     source = source_of(np.tile(np.arange(4, dtype=float), (2, 15)), lookback=12, horizon=6)
-    windows = WindowIndex(*origins_of(source.layout, (0, 60), 12, 6), dropped=0)
+    windows = WindowIndex.of(*origins_of(source.layout, (0, 60), 12, 6))
 
     forecasts = baseline_forecasts(source, windows, 4, RidgeForecaster(np.zeros((12, 6)), NO_EFFECTS, 0.1))
 

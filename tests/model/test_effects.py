@@ -1,0 +1,105 @@
+"""The regression finds what known covariates do, though what they leave remembers itself."""
+
+import numpy as np
+import pytest
+from covariate_sources import HORIZON, LOOKBACK, source_with
+
+from spline_lstm.data.windows import Splits, index_windows
+from spline_lstm.model.effects import PENALTIES, fit_effects
+from spline_lstm.model.ridge import fit_ridge
+
+SPLITS = Splits(1000, 1250, 1500)
+NO_KERNEL = np.zeros((LOOKBACK, HORIZON), np.float32)
+SLOPES = np.array([[0.8, -0.5]])
+INTERACTION = np.array([[0.8, -0.5], [0.4, 0.0]])
+
+
+def generated(phi=0.0, slopes=SLOPES, rows=3, noise=0.3, seed=0, time=1500):
+    """Series that are a level, the effects of two known covariates, and noise that remembers itself by `phi`."""
+    rng = np.random.default_rng(seed)
+    known = rng.normal(size=(rows, time + HORIZON, 2))
+    static = rng.normal(size=(rows, len(slopes) - 1))
+    shocks, left = rng.normal(size=(rows, time)), np.zeros((rows, time))
+    for step in range(1, time):
+        left[:, step] = phi * left[:, step - 1] + np.sqrt(1 - phi**2) * shocks[:, step]
+    response = slopes[0] + static @ slopes[1:]
+    values = rng.normal(size=(rows, 1)) + np.einsum("rtk,rk->rt", known[:, :time], response) + noise * left
+    source = source_with(values, known, static)
+    return source, *(index_windows(source, SPLITS, name, 3, 0.5) for name in ("train", "validation"))
+
+
+def changes(source, windows):
+    """One table of all: what covariates stand out from their values at the origin, and what targets do."""
+    window = source.windows(windows.rows, windows.origins)
+    change = (source.outputs(windows.rows, windows.origins) - window.values[:, -1:]).ravel().astype(float)
+    ahead = window.known[:, LOOKBACK:] - window.known[:, [LOOKBACK - 1]]
+    factors = np.column_stack([np.ones(len(ahead)), window.static])
+    design = np.einsum("whk,ws->whsk", ahead, factors).reshape(change.size, -1).astype(float)
+    return design, change
+
+
+def ridge_regression(design, change, penalty):
+    """Least squares with further rows that pull to zero."""
+    strength = np.sqrt(penalty * np.sum(design**2) / design.shape[1])
+    stacked = np.vstack([design, strength * np.eye(design.shape[1])])
+    return np.linalg.lstsq(stacked, np.append(change, np.zeros(design.shape[1])), rcond=None)[0]
+
+
+@pytest.mark.parametrize("slopes", [SLOPES, INTERACTION], ids=["plain", "with a static covariate"])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_a_kernel_it_is_the_ridge_regression_of_changes_that_validation_likes_best(monkeypatch, slopes, seed):
+    monkeypatch.setattr("spline_lstm.model.effects.MOST_WINDOWS", 10**6)
+    source, train, validation = generated(phi=0.5, slopes=slopes, seed=seed)
+
+    effects = fit_effects(source, train, validation, NO_KERNEL)
+
+    candidates = [ridge_regression(*changes(source, train), penalty) for penalty in PENALTIES]
+    design, change = changes(source, validation)
+    best = min(candidates, key=lambda solution: np.sum((change - design @ solution) ** 2))
+    np.testing.assert_allclose(effects, best.reshape(effects.shape), atol=1e-4)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("slopes", [SLOPES, INTERACTION], ids=["plain", "with a static covariate"])
+def test_the_coefficients_come_back_whatever_the_noise_remembers(phi, slopes):
+    source, train, validation = generated(phi, slopes)
+
+    ridge = fit_ridge(source, train, validation)
+
+    np.testing.assert_allclose(ridge.effects, slopes, atol=0.02)
+
+
+def test_with_the_kernel_of_what_is_left_the_coefficients_are_closer():
+    """As of Cochrane and Orcutt: what the past of the noise tells is no noise."""
+
+    def misses(seed):
+        source, train, validation = generated(phi=0.8, seed=seed, noise=3.0)
+        kernels = NO_KERNEL, fit_ridge(source, train, validation).kernel
+        return [np.abs(fit_effects(source, train, validation, kernel) - SLOPES).mean() for kernel in kernels]
+
+    without, with_kernel = np.mean([misses(seed) for seed in range(6)], axis=0)
+
+    assert with_kernel < 0.9 * without
+
+
+def test_targets_that_were_not_observed_do_not_count():
+    source, train, validation = generated()
+    rng = np.random.default_rng(1)
+    values = source.filled.settled.reshape(3, -1).astype(float)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    known = source.covariates.known.reshape(3, -1, 2)
+    gappy = source_with(values, known)
+    train, validation = (index_windows(gappy, SPLITS, name, 10, 0.6) for name in ("train", "validation"))
+
+    effects = fit_effects(gappy, train, validation, NO_KERNEL)
+
+    assert np.isfinite(effects).all()
+    np.testing.assert_allclose(effects, SLOPES, atol=0.1)
+
+
+def test_covariates_that_say_nothing_are_left_out_or_close_to_nothing():
+    source, train, validation = generated(phi=0.9, slopes=np.zeros((1, 2)))
+
+    ridge = fit_ridge(source, train, validation)
+
+    assert np.abs(ridge.effects).max() < 0.01
