@@ -8,7 +8,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DATA ?= ../shared/data/ETTh1.csv
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-speed bench-unseen bench-peers
+.PHONY: help run test lint format lock clean
+.PHONY: bench bench-missing bench-ablation bench-covariates bench-speed bench-unseen bench-peers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16

@@ -73,7 +73,7 @@ def main() -> int:
                 f"`past`: {', '.join(params['covariates.past'])}. {EPOCHS} epochs at most; seeds "
                 f"{', '.join(map(str, options.seeds))}, mean ± standard deviation.",
                 table(header, [*map(line, VARIANTS), *rivals]),
-                f"{machine()}, {options.jobs} runs at a time.",
+                f"{machine()}.",
             ]
         ),
     )

@@ -12,14 +12,15 @@ import pytest
 from conftest import ROOT
 from sources import layout_of
 
-from benchmarks import long_horizon
+from benchmarks import covariates, long_horizon
 from benchmarks.ablation import VARIANTS, after_tensorflow
 from benchmarks.missing import BLOCK, RIVALS, removed, score
 from benchmarks.page import spread, write_section
-from benchmarks.runs import Run, run_all
+from benchmarks.runs import Run, project_params, run_all
 from benchmarks.unseen import STEPS, series
 from spline_lstm.data.gaps import runs
 from spline_lstm.run.contract import RunPaths
+from spline_lstm.run.params import parse_params
 
 
 def complete(steps=2000):
@@ -115,6 +116,19 @@ def test_a_fresh_clone_has_the_folder_that_runs_are_kept_in(tmp_path, monkeypatc
 
     assert options.folder == folder
     assert folder.is_dir()
+
+
+def test_each_choice_of_covariates_is_the_example_but_for_them():
+    chosen = {
+        title: parse_params(project_params({**covariates.example_params(), **variant}))
+        for title, variant in covariates.VARIANTS.items()
+    }
+
+    assert [params.covariates.past == () for params in chosen.values()] == [True, False, False, False]
+    assert [params.covariates.calendar for params in chosen.values()] == [False, False, True, None]
+    for params in chosen.values():
+        assert params.data.series_id == ("origin",)
+        assert params.windows.horizon == 24
 
 
 @pytest.mark.parametrize("name", ["accuracy", "ablation", "missing", "speed"])
