@@ -26,8 +26,8 @@ MODULES = sorted(
 )
 ROOMS = ("run", "audit", "data", "model", "scores", "pages")  # each imports from itself and those before it
 READ_PARAMS = {
-    "preprocess": {"run_id", "data", "split", "windows", "gaps"},
-    "train": {"run_id", "seed", "spline", "model", "train"},
+    "preprocess": {"run_id", "data", "covariates", "split", "windows", "gaps"},
+    "train": {"run_id", "seed", "covariates.calendar", "spline", "model", "train"},
     "evaluate": {"run_id", "evaluate"},
     "forecast": {"run_id"},
     "report": {"params.yaml"},  # whole: it says of each setting whether it was given, and records all

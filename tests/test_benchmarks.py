@@ -51,7 +51,7 @@ def test_a_rival_knows_nothing_after_the_origin(name):
     for row, start in zip(layout.split(changed), layout.starts, strict=True):
         row[origin + 1 - start :] = 99.0
 
-    before, after = RIVALS[name](values, layout, 24), RIVALS[name](changed, layout, 24)
+    before, after = (RIVALS[name](flat, layout, (24.0,)) for flat in (values, changed))
 
     for known, *held in zip(
         *map(layout.before, [values, held_at(before), held_at(after)], [origin + 1] * 3), strict=True

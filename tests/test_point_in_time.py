@@ -27,7 +27,7 @@ START = pd.Timestamp("2021-03-01")
 
 @st.composite
 def one_series(draw):
-    """An irregular series: jittered clock, random and block gaps, a season and a trend."""
+    """An irregular series and a past covariate: jittered clock, random and block gaps, a season and a trend."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     steps = draw(st.integers(150, 300))
     minutes = np.arange(steps) * 60.0
@@ -42,7 +42,8 @@ def one_series(draw):
     kept = rng.random(steps) >= draw(st.sampled_from([0.0, 0.1]))
     kept[:2] = True
     clock = START + pd.to_timedelta(np.round(minutes * 60), unit="s")
-    return pd.DataFrame({"when": clock, "load": values})[kept]
+    wind = np.where(rng.random(steps) < 0.2, np.nan, rng.normal(size=steps).cumsum())
+    return pd.DataFrame({"when": clock, "load": values, "wind": wind})[kept]
 
 
 @st.composite
@@ -69,17 +70,17 @@ def futures(draw, table):
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     if kind == "append":
         extra = table["when"].max() + pd.to_timedelta(np.cumsum(rng.uniform(0.1, 5, 10)) * 3600, unit="s").round("s")
-        extra = pd.DataFrame({"when": extra, "load": 50.0})
+        extra = pd.DataFrame({"when": extra, "load": 50.0, "wind": -9.0})
         later = pd.concat([later, *(extra.assign(site=site) for site in [*table["site"].unique(), "new"])])
         later = later.drop_duplicates(["site", "when"])
     values = np.where(rng.random(len(later)) < 0.3, np.nan, 1000 * rng.normal(size=len(later)))
-    return pd.concat([known, later.assign(load=values)]), known_until
+    return pd.concat([known, later.assign(load=values, wind=values[::-1])]), known_until
 
 
 def read(table, folder, params, **grid):
     path = folder / "table.csv"
     table.to_csv(path, index=False)
-    return read_panel(path, params.data, **grid)
+    return read_panel(path, params.data, params.covariates, params.windows.horizon, **grid)
 
 
 @given(
@@ -87,9 +88,10 @@ def read(table, folder, params, **grid):
     lookback=st.integers(1, 30),
     horizon=st.integers(1, 10),
     seasons=st.sampled_from([None, [], [6], [12, 24], [6.5, 12, 20]]),
+    past=st.sampled_from([[], ["wind"]]),
 )
 @settings(max_examples=60)
-def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, lookback, horizon, seasons):
+def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, lookback, horizon, seasons, past):
     folder = tmp_path_factory.mktemp("tables")
     table = data.draw(tables())
     columns = {"path": "table.csv", "timestamp": "when", "target": "load", "series_id": "site"}
@@ -97,6 +99,7 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
         {
             **SHIPPED,
             "data": {**columns, "frequency": "h", "on_bad_series": "drop"},
+            "covariates": {"past": past, "holidays": "DE"},
             "windows": {"horizon": horizon, "lookback": lookback},
             "gaps": {"seasons": seasons, "max_missing": 0.95, "longest": 40},
         }
@@ -106,22 +109,22 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
     other = read(altered, folder, params, anchor=panel.timestamps[0])
     try:
         prepared = prepare(panel, params)
-        fit = Fitted(prepared.names, prepared.settings, prepared.scaler, prepared.source.identities)
+        identities = prepared.source.identities
+        fit = Fitted(prepared.channels, prepared.settings, prepared.scaler, identities, prepared.encoding)
         again = prepare_for_forecast(other, fit, drop=True)
     except DataError:
         reject()  # a split or a series of nothing but gaps is another test's subject
 
     known_steps = int((other.timestamps <= known_until).sum())
     pd.testing.assert_index_equal(panel.timestamps[:known_steps], other.timestamps[:known_steps])
-    rows, origins = origins_of(again.layout, (0, known_steps), lookback, horizon=0)
+    rows, origins = origins_of(again.source.targets, (0, known_steps), lookback, horizon=0)
     number = {name: row for row, name in enumerate(prepared.names)}
     same = np.array([number.get(again.names[row], -1) for row in rows], int)
     in_both = (same >= 0) & (origins < prepared.layout.ends[same])
     rows, origins, same = rows[in_both], origins[in_both], same[in_both]
     np.testing.assert_array_equal(prepared.source.identities[same], again.source.identities[rows])
-    for cut in ("inputs", "missing"):
-        before, after = getattr(prepared.source, cut)(same, origins), getattr(again.source, cut)(rows, origins)
-        assert before.tobytes() == after.tobytes()
+    seen = zip(prepared.source.windows(same, origins), again.source.windows(rows, origins), strict=True)
+    assert all(before.tobytes() == after.tobytes() for before, after in seen)
     before, after = prepared.source.usable(same, origins, 40, 0.95), again.source.usable(rows, origins, 40, 0.95)
     np.testing.assert_array_equal(before, after)
 
