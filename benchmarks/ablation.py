@@ -16,8 +16,8 @@ AVERAGE = "training.AVERAGE_MEMORY = 0.0"
 SQUARES = "training.HUBER_DELTA = 1e9"
 RESIDUAL = """
 members = forecaster.SplineForecaster.member_forecasts
-forecaster.SplineForecaster.member_forecasts = lambda self, values, *inputs, **options: [
-    forecast + self.linear(values) for forecast in members(self, values, *inputs, **options)
+forecaster.SplineForecaster.member_forecasts = lambda self, windows, **options: [
+    forecast + self.linear(self._linear_inputs(windows)) for forecast in members(self, windows, **options)
 ]
 """
 VARIANTS: dict[str, tuple[dict[str, object], str]] = {
@@ -43,7 +43,7 @@ def main() -> int:
         (title, seed): Run(
             f"ablation/{options.horizon}-{number}-{seed}",
             {**long_horizon.protocol_params(options, options.horizon, seed), "train.epochs": EPOCHS, **params},
-            _after_tensorflow(patch) if patch else "",
+            after_tensorflow(patch) if patch else "",
         )
         for seed in options.seeds
         for number, (title, (params, patch)) in enumerate(VARIANTS.items())
@@ -78,14 +78,14 @@ def main() -> int:
     return 0
 
 
-def _after_tensorflow(patch: str) -> str:
+def after_tensorflow(patch: str) -> str:
+    """Python that has a patch executed as soon as a stage has imported TensorFlow."""
     return f"""
 from stages import _run
 load = _run.import_tensorflow
 def import_tensorflow():
     load()
-    from spline_lstm.model import training
-    from spline_lstm.model.forecaster import forecaster
+    from spline_lstm.model import forecaster, training
     exec({patch!r}, {{"training": training, "forecaster": forecaster}})
 _run.import_tensorflow = import_tensorflow
 """

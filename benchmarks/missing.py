@@ -127,8 +127,7 @@ def fill_by(name: str) -> None:
     """In this process, fill gaps as a rival does."""
     from spline_lstm.data import preprocessing
 
-    fill = RIVALS[name]
-    preprocessing.fill_gaps = fill
+    preprocessing.fill_gaps = RIVALS[name]
 
 
 def _with(

@@ -123,10 +123,16 @@ def _params(options: argparse.Namespace, cell: str, epochs: int | None) -> Param
     return parse_params(project_params(changes))
 
 
+def _prepared(params: Params) -> Prepared:
+    """As `stages.preprocess` leaves it."""
+    path, horizon = Path(params.data.path), params.windows.horizon
+    return prepare(read_panel(path, params.data, params.covariates, horizon, split=params.split), params)
+
+
 def _ours(params: Params, title: str) -> dict[str, Outcome]:
     """Outcomes of the ridge that lies underneath, which is there first, and of the whole model."""
     start = time.perf_counter()
-    prepared = prepare(read_panel(Path(params.data.path), params.data), params)
+    prepared = _prepared(params)
     train, validation, test = (prepared.windows(split) for split in SPLITS)
     daily = prepared.encoding.calendar.weekdays
     source, ridge = decide_clock(prepared.source, train, validation, params, daily)
@@ -149,7 +155,7 @@ def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome
 
 def _step_of_ours(params: Params) -> float:
     """Median seconds of a training step, gathering its windows included."""
-    prepared = prepare(read_panel(Path(params.data.path), params.data), params)
+    prepared = _prepared(params)
     source, train = prepared.source.without_clock(), prepared.windows("train")
     ridge = fit_ridge(source, train, prepared.windows("validation"))
     model = new_forecaster(source, train, params, ridge)

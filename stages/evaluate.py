@@ -109,11 +109,12 @@ def _scored(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[str,
 
 
 def _series_table(per_series: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per series: its scores, and the RMSE of its best baseline."""
+    """One row per series: its scores, whether it beats every baseline, and the RMSE of the best one."""
     rows = [
         {
             "series_id": name,
             **{key: value for key, value in scores.items() if key != "baselines"},
+            "beats_baselines": (scores["skill"] or 0) > 0,
             "best_baseline_rmse": scores["baselines"][scores["best_baseline"]]["rmse"],
         }
         for name, scores in per_series.items()

@@ -20,6 +20,8 @@ from stages._run import current_run, plain_parser, run
 
 log = logging.getLogger(__name__)
 
+MOST_LOGGED = 10  # series; of more, those that miss most
+
 
 def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
@@ -27,7 +29,9 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     panel = read_panel(path, params.data, params.covariates, params.windows.horizon, split=params.split)
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
-    _log_findings(panel.findings, prepared.settings.longest_gap, windows)
+    findings = {**panel.findings, "covariates": prepared.encoding.findings(panel)}
+    _log_findings(findings, prepared.settings.longest_gap, windows)
+    _log_covariates(findings["covariates"])
     _log_seasons(prepared.settings)
 
     write_npz(paths.processed, arrays(prepared))
@@ -50,7 +54,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
             "shape": {"rows": len(prepared.names), "time": len(prepared.timestamps), "steps": len(prepared.values)},
             "frequency": panel.frequency,
             "settings": asdict(prepared.settings),
-            "findings": panel.findings,
+            "findings": findings,
             "dropped": dict(prepared.dropped),
             "lacking": dict(prepared.lacking),
             "windows": windows,
@@ -90,7 +94,11 @@ def _log_findings(findings: Mapping[str, Any], limit: int, windows: Mapping[str,
             "closed hours %s: %d steps left out; %d rows in them count for the next step",
             *(", ".join(closed["hours"]), closed["steps"], closed["rows"]),
         )
-    for name, channel in findings["channels"].items():
+    channels = findings["channels"]
+    if len(channels) > MOST_LOGGED:
+        log.info("%d series; the %d that miss most:", len(channels), MOST_LOGGED)
+    for name in sorted(channels, key=lambda name: -channels[name]["missing_share"])[:MOST_LOGGED]:
+        channel = channels[name]
         if not channel["missing"]:
             log.info("%s: no step missing", name)
             continue
@@ -106,6 +114,19 @@ def _log_findings(findings: Mapping[str, Any], limit: int, windows: Mapping[str,
         )
     for split, counts in windows.items():
         log.info("%s: %d windows, %d dropped for gaps", split, counts["used"], counts["dropped"])
+
+
+def _log_covariates(covariates: Mapping[str, Mapping[str, Any]]) -> None:
+    if not covariates:
+        return
+    columns = [
+        f"{name} ({found['role']}{f', {count} categories' if (count := found['categories']) else ''})"
+        for name, found in covariates.items()
+    ]
+    log.info("covariates: %s", ", ".join(columns))
+    unknown = [f"{name}: {', '.join(found['unknown']):.200}" for name, found in covariates.items() if found["unknown"]]
+    if unknown:
+        log.warning("categories of which train rows hold none or few, counted as unknown: %s", "; ".join(unknown))
 
 
 def _log_seasons(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
@@ -52,7 +53,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "data": {**data, **changes.get("data", {})},  # type: ignore[dict-item]
         }
     )
-    panel = read_panel(folder / "table.csv", params.data)
+    panel = read_panel(folder / "table.csv", params.data, params.covariates, params.windows.horizon, split=params.split)
     prepared = prepare(panel, params)
     test, rng = prepared.windows("test"), np.random.default_rng(1)
     y_true = prepared.targets(test)
@@ -68,14 +69,16 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
         params,
         prepared,
         {
-            "findings": panel.findings,
+            "findings": {**panel.findings, "covariates": prepared.encoding.findings(panel)},
             "dropped": dict(prepared.dropped),
+            "lacking": dict(prepared.lacking),
             "windows": {split: {"used": len(prepared.windows(split)), "dropped": 0} for split in SPLITS},
             "input": {"path": params.data.path, "sha256": "0" * 64},
         },
         {
             "model": {**sizes, "share": 0.25},
             "train": train_settings(params.train, len(prepared.names)).model_dump(mode="json"),
+            "clock": False,
             "parameters": 1234,
             "best_epoch": 2,
             "epochs": 3,
@@ -93,12 +96,13 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
 
 
 def _forecast(prepared, horizon: int) -> pd.DataFrame:
-    rows = []
-    for name, end in zip(prepared.names, prepared.layout.ends, strict=True):
-        origin = prepared.timestamps[end - 1]
+    settings, rows = prepared.settings, []
+    clock = prepared.timestamps.append(
+        following_timestamps(prepared.timestamps, settings.frequency, horizon, settings.closed, settings.timezone)
+    )
+    for name, end in zip(prepared.names, prepared.layout.ends, strict=False):
         for step in range(1, horizon + 1):
-            time = origin + step * pd.Timedelta("1h")
-            rows.append((name, origin, time, step, 50.0 + step, 48.0 + step, 52.0 + step))
+            rows.append((name, clock[end - 1], clock[end - 1 + step], step, 50.0 + step, 48.0 + step, 52.0 + step))
     return pd.DataFrame(rows, columns=["series_id", "origin", "timestamp", "step", "y_pred", "y_lower", "y_upper"])
 
 

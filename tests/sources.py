@@ -9,7 +9,7 @@ import numpy as np
 from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import fill_gaps
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.windows import WindowSource
+from spline_lstm.data.windows import Windows, WindowSource
 
 
 def layout_of(rows: Sequence[np.ndarray], starts: Sequence[int]) -> Layout:
@@ -39,3 +39,10 @@ def source_of(
 ) -> WindowSource:
     """Rows that all span the whole calendar: `(rows, time)`."""
     return ragged_source(list(values), [0] * len(values), seasons, lookback, horizon, decay)
+
+
+def bare_windows(values: np.ndarray, missing: np.ndarray, rows: np.ndarray, horizon: int) -> Windows:
+    """Windows without covariates."""
+    count, lookback = values.shape
+    past, known = (np.zeros((count, steps, 0), np.float32) for steps in (lookback, lookback + horizon))
+    return Windows(values, missing, past, known, known, np.zeros((count, 0), np.float32), rows)

@@ -13,6 +13,7 @@ from conftest import ROOT
 from sources import layout_of
 
 from benchmarks import long_horizon
+from benchmarks.ablation import VARIANTS, after_tensorflow
 from benchmarks.missing import BLOCK, RIVALS, removed, score
 from benchmarks.page import spread, write_section
 from benchmarks.runs import Run, run_all
@@ -51,7 +52,7 @@ def test_a_rival_knows_nothing_after_the_origin(name):
     for row, start in zip(layout.split(changed), layout.starts, strict=True):
         row[origin + 1 - start :] = 99.0
 
-    before, after = (RIVALS[name](flat, layout, (24.0,)) for flat in (values, changed))
+    before, after = RIVALS[name](values, layout, [24]), RIVALS[name](changed, layout, [24])
 
     for known, *held in zip(
         *map(layout.before, [values, held_at(before), held_at(after)], [origin + 1] * 3), strict=True
@@ -141,6 +142,46 @@ def test_no_bench_target_needs_another_to_have_run():
     assert "$(PEERS)" in dict(targets)["bench-speed"]
     for name, needs in targets:
         assert name == "bench-peers" or "$(INSTALLED)" in needs
+
+
+PATCHED = {
+    "last weights, not their average": "training.AVERAGE_MEMORY == 0",
+    "squared loss for Huber's": "training.HUBER_DELTA > 1e6",
+    # The members start from the linear forecast: without weights of their own they are it.
+    "recurrence on the ridge's residual": "np.allclose(model.member_forecasts(windows)[0], values @ kernel)",
+}
+
+
+@pytest.mark.parametrize("title", [title for title, (_, patch) in VARIANTS.items() if patch])
+def test_a_variant_changes_the_library_as_it_is(title):
+    _, patch = VARIANTS[title]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{after_tensorflow(patch)}\n{MODEL}\nassert {PATCHED[title]}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+MODEL = """
+import numpy as np
+_run.import_tensorflow()
+from spline_lstm.data.windows import Windows
+from spline_lstm.model import forecaster, training
+model = forecaster.SplineForecaster(
+    lookback=6, horizon=2, rows=1, past=0, known=0, calendar=0, static=0, members=[6], segment=3, coefficients=2,
+    degree=1, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True,
+)
+random = np.random.default_rng(0)
+kernel, values = random.normal(size=(6, 2)).astype("float32"), random.normal(size=(3, 6)).astype("float32")
+model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+model.linear.set_weights([kernel])
+nothing = (np.zeros((3, *shape), "float32") for shape in [(6,), (6, 0), (8, 0), (model.segment_starts.size, 0), (0,)])
+windows = Windows(values, *nothing, np.zeros(3, "int32"))
+"""
 
 
 def test_spread_is_mean_and_sample_deviation():

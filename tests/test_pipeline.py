@@ -126,6 +126,33 @@ def test_metrics_follow_from_the_predictions(finished_once):
     np.testing.assert_allclose(metrics["metrics"]["skill"], 1 - metrics["metrics"]["rmse"] / best)
 
 
+def test_of_several_targets_errors_are_standardized_and_winners_are_told(project):
+    rng, clock = np.random.default_rng(0), pd.date_range("2024-01-01", periods=300, freq="D")
+    load = np.sin(np.arange(300) * 2 * np.pi / 7) + rng.normal(scale=0.3, size=300)
+    table = pd.DataFrame({"when": clock, "load": load, "oil": 1e6 * np.cumsum(rng.normal(size=300))})
+    table.to_csv(project.path / "two.csv", index=False)
+    project.set(
+        data={"path": "two.csv", "timestamp": "when", "target": ["load", "oil"]},
+        covariates={"calendar": False},
+        windows={"horizon": 3, "lookback": 14},
+        train__epochs=1,
+    )
+
+    for stage in ("preflight", "preprocess", "train", "evaluate"):
+        assert project.stage(stage).returncode == 0
+
+    paths = project.paths("co2-weekly")
+    scores = json.loads(paths.metrics.read_text(encoding="utf-8"))
+    assert scores["scale"] == "standardized"
+    assert scores["metrics"]["rmse"] < 10
+    by_series = pd.read_csv(paths.series_scores).set_index("series_id")
+    assert list(by_series.index) == ["load", "oil"]
+    assert (by_series["beats_baselines"] == (by_series["rmse"] < by_series["best_baseline_rmse"])).all()
+    relative = by_series["rmse"] / by_series["best_baseline_rmse"]
+    assert scores["metrics"]["relative_rmse"] == pytest.approx(relative.mean())
+    assert scores["metrics"]["mase"] == pytest.approx(by_series["mase"].mean())
+
+
 def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
     paths = finished_once.paths("first")
     page = paths.report.read_text(encoding="utf-8")

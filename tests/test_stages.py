@@ -125,6 +125,26 @@ def test_the_log_says_of_gaps_what_was_done(project, missing, said):
     assert ("all filled" in done.stderr) == (missing == 5)
 
 
+def test_the_log_says_which_covariates_were_read_and_what_is_unknown(project):
+    table = series()
+    table["kind"] = ["wet"] * (len(table) - 5) + ["windy"] * 5
+    point_at(project, table.to_csv(index=False), covariates__past=["kind"])
+
+    done = project.stage("preprocess")
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert "covariates: kind (past, 1 categories)" in lines
+    assert "categories of which train rows hold none or few, counted as unknown: kind: windy" in lines
+    meta = json.loads(project.paths("co2-weekly").meta.read_text())
+    assert meta["findings"]["covariates"]["kind"] == {
+        "role": "past",
+        "categories": 1,
+        "unknown": ["windy"],
+        "missing_share": 0.0,
+    }
+
+
 def test_a_missing_input_is_found_first(project):
     project.set(data__path="nowhere.csv")
 

@@ -111,6 +111,25 @@ class Encoding:
         table = _encoded(self.static, panel.static, len(kept))
         return np.nan_to_num(table[kept], nan=0.0).astype(np.float32)
 
+    def findings(self, panel: Panel) -> dict[str, dict[str, Any]]:
+        """What each column holds, as plain builtins for reports.
+
+        Returns:
+            By column, its `role`; how many `categories` are told apart, 0 of numbers; those that count as `unknown`;
+            the `missing_share` of steps, those ahead included where it is known in advance, or of series.
+        """
+        unknown = self.unknown(panel)
+        return {
+            name: {
+                "role": role,
+                "categories": len(encoder.categories),
+                "unknown": unknown.get(name, []),
+                "missing_share": float(np.isnan(getattr(panel, role)[name].values).mean()),
+            }
+            for role in ("past", "future", "static")
+            for name, encoder in getattr(self, role).items()
+        }
+
     def unknown(self, panel: Panel) -> dict[str, list[str]]:
         """Categories that train rows do not hold, by column."""
         found = {

@@ -39,7 +39,7 @@ def infer_seasons(train: Iterable[np.ndarray], timestamps: pd.DatetimeIndex) -> 
     """
     rows = [_detrended(row) for row in longest_rows(train)]
     seasons = []
-    for season in calendar_seasons(timestamps):
+    for season in calendar_seasons(timestamps).values():
         if _repeats(rows, season):
             seasons.append(season)
             rows = [_without(row, season) for row in rows]
@@ -53,13 +53,13 @@ def longest_rows(rows: Iterable[np.ndarray]) -> list[np.ndarray]:
     return sorted(rows, key=len, reverse=True)[:VOTERS]
 
 
-def calendar_seasons(timestamps: pd.DatetimeIndex) -> list[float]:
+def calendar_seasons(timestamps: pd.DatetimeIndex) -> dict[str, float]:
     """Steps in a day, a week and a year of 365.25 days, those of two steps or more, ascending.
 
     Where labels are not equally far apart, a day and a week have as many as they mostly have.
     """
     if len(timestamps) < 2:
-        return []
+        return {}
     one, elapsed = pd.Timedelta("1D"), np.diff(timestamps.asi8)
     if np.ptp(elapsed) == 0:
         day = one / (timestamps[1] - timestamps[0])
@@ -69,7 +69,8 @@ def calendar_seasons(timestamps: pd.DatetimeIndex) -> list[float]:
         year = 365.25 * len(elapsed) / ((timestamps[-1] - timestamps[0]) / one)
         whole = round(year)  # months are unequal, yet a year has twelve of them
         seasons = [_labels_each(days), _labels_each(days // 7), whole if abs(year - whole) < 0.05 else year]
-    return sorted({float(season) for season in seasons if season >= 2})
+    names = {float(season): name for season, name in zip(seasons, ("day", "week", "year"), strict=True)}
+    return {name: season for season, name in sorted(names.items()) if season >= 2}
 
 
 def _labels_each(periods: pd.Index) -> float:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from spline_lstm.data.seasonality import calendar_seasons
 from spline_lstm.data.windows import SPLITS
+from spline_lstm.pages.covariates import covariates_text
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import number, table
 
 MOST_COLUMNS, MOST_DROPPED = 10, 20  # series in a table
+SAME_SEASON = 0.005  # share by which a season may differ from that of the calendar and still have its name
 
 
 def data_section(run: FinishedRun) -> str:
-    """What was read, the splits with their dates, gaps, and series that were left out."""
+    """What was read, closed hours, seasons, the splits with their dates, gaps, covariates, and series left out."""
     found = run.meta["findings"]
     order = "" if found["sorted"] else ", put in order"
     series = f" of {found['series']:,} series" if found["series"] > 1 else ""
@@ -22,7 +26,15 @@ def data_section(run: FinishedRun) -> str:
         f"{run.when(found['last'])} (UTC), {found['duplicates']:,} repeated timestamps{order}; "
         f"a grid of {found['steps']:,} steps of `{found['frequency']}`."
     )
-    return "\n\n".join(part for part in (read, _splits(run), _gaps(run), _dropped(run.meta["dropped"])) if part)
+    parts = (
+        f"{read}{_closed(found['closed'])}",
+        _seasons(run),
+        _splits(run),
+        _gaps(run),
+        covariates_text(run),
+        _dropped(run.meta["dropped"]),
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def training_section(run: FinishedRun) -> str:
@@ -46,15 +58,17 @@ def settings_section(run: FinishedRun) -> str:
         for section, resolved in _resolved(run).items()
         for key, value in resolved.items()
     ]
-    return "Lengths are in steps.\n\n" + table(["setting", "value", "given or derived"], rows)
+    return "Lengths are in steps.\n\n" + table(["setting", "value", "given or derived"], rows, texts=3)
 
 
 def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
     """What params.yaml leaves open and the run has decided, by its sections and keys, beside what it gave."""
     settings, model = run.prepared.settings, run.training["model"]
     given = run.params.model_dump(mode="json")
+    calendar = {"calendar": run.training["clock"], "holidays": run.prepared.encoding.calendar.holidays}
     return {
-        "data": {"frequency": settings.frequency},
+        "data": {"frequency": settings.frequency, "closed": list(settings.closed)},
+        "covariates": {**given["covariates"], **calendar},
         "windows": {"horizon": settings.horizon, "lookback": settings.lookback},
         "gaps": {
             "seasons": list(settings.seasons),
@@ -69,17 +83,51 @@ def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
 
 
 def _origin(given: Any, value: Any) -> str:
-    if given is None:
+    if given is None and value is not None:
         return "derived"
     return "given" if given == value else f"given as {_value(given)}"
 
 
 def _value(value: Any) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return ", ".join(map(_value, value))
+        return ", ".join(map(_value, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _closed(closed: Mapping[str, Any]) -> str:
+    if not closed["hours"]:
+        return ""
+    rows = f"; {closed['rows']:,} rows lie in them and count for the next open step" if closed["rows"] else ""
+    hours = ", ".join(f"`{hours}`" for hours in closed["hours"])
+    return f" Closed hours, {hours}, leave out {closed['steps']:,} steps{rows}."
+
+
+def _seasons(run: FinishedRun) -> str:
+    """Which seasons there are, which of them cannot be used, and which one the seasonal naive forecast repeats."""
+    settings, given = run.prepared.settings, run.params.gaps.seasons is not None
+    if not settings.seasons:
+        return "" if given else "No season was found."
+    calendar = calendar_seasons(run.prepared.timestamps[: run.prepared.splits.train])
+    named = {season: _season(season, calendar) for season in settings.seasons}
+    kind = "Seasons" if len(named) > 1 else "Season"
+    text = f"{kind} {'given' if given else 'found in train rows'}: {', '.join(named.values())}."
+    if settings.used_seasons:
+        repeated = min(settings.used_seasons, key=lambda season: abs(season - settings.season))
+        text += f" Seasonal naive repeats {named[repeated]}." if len(named) > 1 else " Seasonal naive repeats it."
+    for season in settings.seasons:
+        if season not in settings.used_seasons:
+            text += f" A lookback of {settings.lookback} steps does not hold {named[season]}: nothing can repeat it."
+    return text
+
+
+def _season(season: float, calendar: Mapping[str, float]) -> str:
+    steps = f"{round(season, 2):,g} steps"
+    names = [name for name, length in calendar.items() if math.isclose(season, length, rel_tol=SAME_SEASON)]
+    return f"a {names[0]} ({steps})" if names else steps
 
 
 def _splits(run: FinishedRun) -> str:
@@ -93,12 +141,13 @@ def _splits(run: FinishedRun) -> str:
 
 
 def _gaps(run: FinishedRun) -> str:
-    channels, limit = run.meta["findings"]["channels"], run.prepared.settings.longest_gap
-    missing = sorted((name for name in channels if channels[name]["missing"]), key=_missing_share(channels))
+    channels, limit, names = run.meta["findings"]["channels"], run.prepared.settings.longest_gap, run.prepared.names
+    missing = sorted((name for name in names if channels[name]["missing"]), key=_missing_share(channels))
     if not missing:
         return "No step is missing."
     filled = run.prepared.source.filled
-    over = int((filled.gap_lengths()[filled.since == 1] > limit).sum())
+    to_forecast = filled.missing < run.prepared.layout.offsets[len(names)]  # behind these, of past covariates
+    over = int((filled.gap_lengths()[to_forecast & (filled.since == 1)] > limit).sum())
     longer = (
         f"{over:,} {'gap is' if over == 1 else 'gaps are'} longer and not filled: windows that touch one are dropped."
     )
@@ -122,4 +171,5 @@ def _dropped(dropped: Mapping[str, str]) -> str:
         return ""
     more = f" The first {MOST_DROPPED}:" if len(dropped) > MOST_DROPPED else ""
     rows = list(dropped.items())[:MOST_DROPPED]
-    return f"{len(dropped):,} series were left out.{more}\n\n{table(['series', 'why'], rows)}"
+    were = "was" if len(dropped) == 1 else "were"
+    return f"{len(dropped):,} series {were} left out.{more}\n\n{table(['series', 'why'], rows, texts=2)}"

@@ -57,6 +57,15 @@ def marker(points: int) -> str:
     return "." if points <= MARKED else ""
 
 
+def draw_line(axes: Axes, values: pd.Series, **style: Any) -> None:
+    """A line over `(time,)`, broken where values are missing; a value between missing ones is a point."""
+    mark, known = marker(len(values)), values.notna()
+    axes.plot(values.index, values, marker=mark, **style)
+    alone = known & ~known.shift(1, fill_value=False) & ~known.shift(-1, fill_value=False)
+    if not mark and alone.any():
+        axes.plot(values.index[alone], values[alone], ".", ms=2, color=style["color"])
+
+
 def thinned(values: pd.Series) -> pd.Series:
     """The lowest and the highest value of each short stretch, where there are more than can be told apart."""
     if len(values) <= DENSEST:

@@ -55,6 +55,18 @@ class FinishedRun:
         return names if len(names) <= SHOWN_SERIES else shown_series(self.scores["per_series"])
 
     @property
+    def ahead(self) -> Sequence[str]:
+        """Names of the series in the picture of the forecast: those shown that have one, or else the first that do."""
+        known = set(self.forecast["series_id"])
+        names = [name for name in self.shown if name in known]
+        return names or [name for name in self.prepared.names if name in known][:SHOWN_SERIES]
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether errors of all series are in one unit, so that they can be pooled."""
+        return len(self.params.data.target) == 1 or self.scores["scale"] == "standardized"
+
+    @property
     def target(self) -> str:
         """What values are of, where all series have one target."""
         return self.params.data.target[0] if len(self.params.data.target) == 1 else ""
@@ -79,6 +91,14 @@ class FinishedRun:
             {"observed": prepared.values[start:end], "settled": settled, "held": held},
             prepared.timestamps[layout.starts[row] : layout.ends[row]],
         )
+
+    def broken(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The same with an empty row wherever closed hours follow a label, so that no line is drawn across them."""
+        settings, labels = self.prepared.settings, table.index
+        if not settings.closed:
+            return table
+        step = pd.Timedelta(pd.tseries.frequencies.to_offset(settings.frequency))
+        return table.reindex(labels.union(labels[:-1][np.diff(labels) > step] + step))
 
     def residuals(self) -> np.ndarray:
         """Target less forecast in the units that are scored: `(windows, horizon)`."""

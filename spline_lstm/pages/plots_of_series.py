@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.pages import figures
-from spline_lstm.pages.figures import ACTUAL, HELD, MODEL, SETTLED, UNFILLED, finish, legend, marker, panels
+from spline_lstm.pages.figures import ACTUAL, HELD, MODEL, SETTLED, UNFILLED, draw_line, finish, legend, panels
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.scores.predictions import separate_windows
 
@@ -32,10 +32,10 @@ class Gap(NamedTuple):
 
 def plot_forecast(run: FinishedRun) -> Figure:
     """The end of each series and its forecast, with intervals."""
-    figure, axes = panels(len(run.shown))
-    for each, name in zip(axes[:, 0], run.shown, strict=True):
+    figure, axes = panels(len(run.ahead))
+    for each, name in zip(axes[:, 0], run.ahead, strict=True):
         table = run.forecast[run.forecast["series_id"] == name]
-        _draw_history(each, run.series(name)["observed"], table, TAIL)
+        _draw_history(each, name, table, TAIL, run)
         _draw_forecast(each, table.set_index("timestamp"), run)
         finish(each, f"{name:.80}: forecast beyond the data, from {run.when(table['origin'].iloc[0])}", run.target)
     legend(figure, axes.flat)
@@ -51,7 +51,7 @@ def plot_test_windows(run: FinishedRun) -> Figure:
         table = windows[windows["series_id"] == name]
         _draw_stretch(wide, table, run)
         newest = table[table["origin"] == table.dropna(subset="y_true")["origin"].max()]
-        _draw_history(zoom, run.series(name)["observed"], newest, TAIL_OF_WINDOW)
+        _draw_history(zoom, name, newest, TAIL_OF_WINDOW, run)
         _draw_forecast(zoom, newest.set_index("timestamp"), run)
         finish(zoom, f"the window from {run.when(newest['origin'].iloc[0])}")
     legend(figure, axes.flat)
@@ -71,22 +71,24 @@ def plot_series(run: FinishedRun) -> Figure:
     return figure
 
 
-def _draw_history(axes: Axes, observed: pd.Series, forecast: pd.DataFrame, horizons: int) -> None:
+def _draw_history(axes: Axes, name: str, forecast: pd.DataFrame, horizons: int, run: FinishedRun) -> None:
     """What was observed before a forecast and, where there is any, beside it."""
+    table = run.series(name)
     tail = max(horizons * len(forecast), SHORTEST_TAIL)
-    known = int(observed.index.searchsorted(forecast["origin"].iloc[0], side="right"))
-    part = observed.iloc[max(0, known - tail) : known + len(forecast)]
-    axes.plot(part.index, part, color=ACTUAL, lw=1, marker=marker(len(part)), label="observed")
+    known = int(table.index.searchsorted(forecast["origin"].iloc[0], side="right"))
+    part = run.broken(table.iloc[max(0, known - tail) : known + len(forecast)])
+    draw_line(axes, part["observed"], color=ACTUAL, lw=1, label="observed")
     axes.axvline(forecast["origin"].iloc[0], color=ACTUAL, lw=0.8, ls=":", label="origin of a forecast")
     figures.use_clock(axes)
 
 
 def _draw_forecast(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
+    table = run.broken(table[["y_pred", "y_lower", "y_upper"]])
     coverage = f"{run.params.evaluate.coverage:.0%} interval"
     axes.fill_between(table.index, table["y_lower"], table["y_upper"], color=MODEL, alpha=0.2, lw=0, label=coverage)
     if len(table) == 1:  # an area of one step has no width
         axes.vlines(table.index, table["y_lower"], table["y_upper"], color=MODEL, alpha=0.4)
-    axes.plot(table.index, table["y_pred"], color=MODEL, lw=1.2, marker=marker(len(table)), label="forecast")
+    draw_line(axes, table["y_pred"], color=MODEL, lw=1.2, label="forecast")
 
 
 def _draw_stretch(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
@@ -95,7 +97,7 @@ def _draw_stretch(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
     stretch = table[table["origin"].isin(origins)].set_index("timestamp")
     clock = run.prepared.timestamps
     stretch = stretch.reindex(clock[(clock >= stretch.index[0]) & (clock <= stretch.index[-1])])  # no line over a hole
-    axes.plot(stretch.index, stretch["y_true"], color=ACTUAL, lw=1, marker=marker(len(stretch)), label="observed")
+    draw_line(axes, run.broken(stretch[["y_true"]])["y_true"], color=ACTUAL, lw=1, label="observed")
     _draw_forecast(axes, stretch, run)
     if run.prepared.settings.horizon > 1:
         for origin in origins:
@@ -105,8 +107,8 @@ def _draw_stretch(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
 
 
 def _draw_series(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
-    observed, limit = figures.thinned(table["observed"]), run.prepared.settings.longest_gap
-    axes.plot(observed.index, observed, color=ACTUAL, lw=0.7, marker=marker(len(observed)), label="observed")
+    observed, limit = figures.thinned(run.broken(table)["observed"]), run.prepared.settings.longest_gap
+    draw_line(axes, observed, color=ACTUAL, lw=0.7, label="observed")
     unfilled = _over(table["observed"], limit)
     filled = table["observed"].isna() & ~unfilled
     if filled.any():
@@ -128,14 +130,15 @@ def _draw_gap(axes: Axes, gap: Gap, run: FinishedRun) -> None:
     table = run.series(gap.name)
     unfilled = _over(table["observed"], limit)
     part = table.iloc[max(0, gap.start - margin) : end + margin]
-    axes.plot(part.index, part["observed"], color=ACTUAL, lw=1, marker=marker(len(part)), label="observed")
+    draw_line(axes, run.broken(part)["observed"], color=ACTUAL, lw=1, label="observed")
     filled = part["observed"].isna() & ~unfilled[part.index]
     for column, color, style, label in (
         ("settled", SETTLED, "-", "filled, once the gap had closed"),
         ("held", HELD, ":", "filled, while it was open"),
     ):
         if filled.any():
-            axes.plot(part.index, part[column].where(filled), color=color, ls=style, marker=".", label=label)
+            shown = run.broken(part[[column]].where(filled))
+            axes.plot(shown.index, shown[column], color=color, ls=style, marker=".", label=label)
     if unfilled[part.index].any():
         _shade_unfilled(axes, part.index, unfilled[part.index], limit)
     figures.use_clock(axes)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.pages.background import data_section, settings_section, training_section
+from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import baseline_labels, number, table, title
 from spline_lstm.scores.predictions import SHOWN_SERIES
@@ -24,8 +25,9 @@ SCORES = {
     "mae": "MAE", "rmse": "RMSE", "mape": "MAPE %", "smape": "sMAPE %", "wape": "WAPE %", "mase": "MASE", "r2": "R2",
     "bias": "bias",
 }  # fmt: skip
+POOLED = ("mae", "rmse", "wape", "bias")  # of several series, these make sense in one unit only
 SERIES_SCORES = ("mae", "rmse", "mape", "mase", "r2")
-MOST_SERIES = 20  # in a table; of more, the best and the worst, half of each
+MOST_SERIES, MOST_WITHOUT = 20, 10  # in a table; of more, the best and the worst, half of each
 FORECAST_DIGITS = 6
 ENDS_OF_ONE, ENDS_OF_MANY = 5, 1  # steps from the begin and from the end of a forecast
 
@@ -37,10 +39,11 @@ def render_report(run: FinishedRun) -> str:
         _verdict(run.scores, run.training["model"]),
         "## Forecast",
         _forecast(run),
+        _without_forecast(run),
         _picture(run, "forecast"),
         "## Scores",
         _targets(run),
-        _score_table(run.scores),
+        _score_table(run),
         _same_baselines(run),
         _series_table(run),
         *(_picture(run, name) for name in ("test_windows", "error_by_horizon", "residuals")),
@@ -65,7 +68,7 @@ def _picture(run: FinishedRun, name: str) -> str:
 
 def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     labels = baseline_labels(scores["baselines"])
-    rmse, best = scores["metrics"]["rmse"], scores["best_baseline"]
+    best = scores["best_baseline"]
     label = next(label for label in labels.values() if title(best) in label.split(" = "))
     better = scores["metrics"]["relative_rmse"], scores["baselines"][best]["relative_rmse"]
     if model["linear"] and model["share"] == 0:
@@ -77,17 +80,23 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
             f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
             "Use that baseline instead."
         )
+    several = len(scores["per_series"]) > 1
+    measure = "relative_rmse" if several else "rmse"
     against = ", ".join(
-        f"{abs(1 - rmse / scores['baselines'][name]['rmse']):.1%} "
-        f"{'below' if rmse < scores['baselines'][name]['rmse'] else 'above'} {label}"
+        _beside(scores["metrics"][measure], scores["baselines"][name][measure], label)
         for name, label in labels.items()
-        if scores["baselines"][name]["rmse"]
+        if scores["baselines"][name][measure]
     )
+    of_several = ", relative to the best baseline of each series, on average" if several else ""
     return (
-        f"{head}\n\nRMSE of the model: {against}. "
+        f"{head}\n\nRMSE of the model{of_several}: {against}. "
         f"Intervals meant to hold {scores['intervals']['coverage']:.0%} of the targets held "
         f"{scores['metrics']['coverage']:.1%} of them."
     )
+
+
+def _beside(error: float, other: float, label: str) -> str:
+    return f"{abs(1 - error / other):.1%} {'below' if error < other else 'above'} {label}"
 
 
 def _beside_best(scores: Mapping[str, Any], label: str) -> str:
@@ -99,25 +108,38 @@ def _beside_best(scores: Mapping[str, Any], label: str) -> str:
     wins = sum(series["skill"] is not None and series["skill"] > 0 for series in per_series)
     return (
         f"The model's RMSE relative to the best baseline of each series is {number(model['relative_rmse'])} on "
-        f"average, that of {label} {number(best['relative_rmse'])}; "
-        f"it beats all baselines in {wins:,} of {len(per_series):,} series."
+        f"average, that of {label} {number(best['relative_rmse'])}, and its MASE {number(model['mase'])}, that of "
+        f"{label} {number(best['mase'])}; it beats all baselines in {wins:,} of {len(per_series):,} series."
     )
 
 
 def _forecast(run: FinishedRun) -> str:
     settings, several = run.prepared.settings, len(run.prepared.names) > 1
-    of_each = f" of each of {len(run.prepared.names):,} series" if several else ""
+    of_each = f" of each of {run.forecast['series_id'].nunique():,} series" if several else ""
     text = (
         f"{settings.horizon} steps of `{settings.frequency}` beyond the last observation{of_each}; "
         f"all of them are in [the forecast file](../forecasts/{run.params.run_id}.csv). {_choice(run)}"
     )
-    groups = dict(iter(run.forecast[run.forecast["series_id"].isin(run.shown)].groupby("series_id")))
+    groups = dict(iter(run.forecast[run.forecast["series_id"].isin(run.ahead)].groupby("series_id")))
     ends = ENDS_OF_MANY if several else ENDS_OF_ONE
-    rows = [row for name in run.shown for row in _forecast_rows(run, groups[name], ends)]
+    rows = [row for name in run.ahead for row in _forecast_rows(run, groups[name], ends)]
     interval = f"{run.params.evaluate.coverage:.0%} interval, from"
     header = ["series", "time", "step", "forecast", interval, "to"]
     first = 0 if several else 1  # of one series, its name is in every row of the file only
     return f"{text.rstrip()}\n\n{table(header[first:], [row[first:] for row in rows])}"
+
+
+def _without_forecast(run: FinishedRun) -> str:
+    """Series that the forecast file leaves out, and why."""
+    known, lacking = set(run.forecast["series_id"]), run.meta["lacking"]
+    newest = f"its last {run.prepared.settings.lookback} steps miss too much"
+    reasons = [[name, lacking.get(name, newest)] for name in run.prepared.names if name not in known]
+    if not reasons:
+        return ""
+    more = f" The first {MOST_WITHOUT}:" if len(reasons) > MOST_WITHOUT else ""
+    are = "is" if len(reasons) == 1 else "are"
+    rows = table(["series", "why"], reasons[:MOST_WITHOUT], texts=2)
+    return f"{len(reasons):,} series {are} not forecast.{more}\n\n{rows}"
 
 
 def _forecast_rows(run: FinishedRun, forecast: pd.DataFrame, ends: int) -> list[list[Any]]:
@@ -146,19 +168,30 @@ def _choice(run: FinishedRun) -> str:
 
 def _targets(run: FinishedRun) -> str:
     targets, metrics, horizon = run.scores["targets"], run.scores["metrics"], run.prepared.settings.horizon
-    unit = "original units" if run.scores["scale"] == "original" else "standard deviations of the train split"
     overlap = "; windows overlap, so that most times are forecast several times" if horizon > 1 else ""
     return (
         f"{targets['windows']:,} test windows of {horizon} steps, with {metrics['observed']:,} observed targets of "
         f"{targets['times']:,} distinct times from {run.when(targets['first'])} to {run.when(targets['last'])}"
-        f"{overlap}. Errors are in {unit}."
+        f"{overlap}. {_unit(run)}{assumption(run)}"
     )
 
 
-def _score_table(scores: Mapping[str, Any]) -> str:
+def _unit(run: FinishedRun) -> str:
+    if not run.has_unit:
+        return "Targets differ in their units: tables leave out errors over all of them, pictures take units as one."
+    if run.scores["scale"] == "original":
+        return "Errors are in original units."
+    derived = ", as several target columns have no unit in common" if run.params.evaluate.scale is None else ""
+    return f"Errors are in standard deviations of the train split{derived}."
+
+
+def _score_table(run: FinishedRun) -> str:
+    scores, shown = run.scores, {key: name for key, name in SCORES.items() if run.has_unit or key not in POOLED}
+    if len(scores["per_series"]) > 1:
+        shown = {"relative_rmse": "relative RMSE", **shown}
     labels = baseline_labels(scores["baselines"])
     rows = [("**model**", scores["metrics"]), *((labels[name], scores["baselines"][name]) for name in labels)]
-    return table(["", *SCORES.values()], [[name, *(number(scored[key]) for key in SCORES)] for name, scored in rows])
+    return table(["", *shown.values()], [[name, *(number(scored[key]) for key in shown)] for name, scored in rows])
 
 
 def _same_baselines(run: FinishedRun) -> str:

@@ -12,9 +12,12 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import bare_windows, source_of
 
+from spline_lstm.data.windows import Windows
 from spline_lstm.model.checkpoints import load_checkpoint, save_checkpoint
 from spline_lstm.model.forecaster import Dropout, SplineForecaster, SplineSegments
+from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.run.params import CELLS, ModelParams
@@ -23,6 +26,10 @@ SETTINGS = {
     "lookback": 12,
     "horizon": 5,
     "rows": 2,
+    "past": 0,
+    "known": 0,
+    "calendar": 0,
+    "static": 0,
     "members": [12],
     "segment": 4,
     "coefficients": 3,
@@ -42,7 +49,12 @@ def windows(model, count=3, seed=0):
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(count, model.lookback)).astype("float32")
     missing = (rng.random((count, model.lookback)) < 0.2).astype("float32")
-    return values, missing, rng.integers(0, model.settings["rows"] + 1, count).astype("int32")
+    rows = rng.integers(0, model.settings["rows"] + 1, count).astype("int32")
+    return bare_windows(values, missing, rows, model.horizon)
+
+
+def linear_forecast(kernel):
+    return RidgeForecaster(kernel, np.zeros((1, 0), "float32"), 0.1)
 
 
 def test_segments_survive_their_config():
@@ -86,55 +98,53 @@ class TestEveryCell:
             linear=False,
         )
 
-        forecast = model(*windows(model)).numpy()
+        forecast = model(windows(model)).numpy()
 
         assert forecast.shape == (3, horizon)
         assert np.isfinite(forecast).all()
 
     def test_a_shift_of_the_window_shifts_the_forecast(self, cell):
         model = build(cell, linear=False)
-        values, missing, rows = windows(model)
+        seen = windows(model)
 
-        shifted = model(values + 7, missing, rows).numpy()
+        shifted = model(seen._replace(values=seen.values + 7)).numpy()
 
-        np.testing.assert_allclose(shifted, model(values, missing, rows).numpy() + 7, atol=1e-4)
+        np.testing.assert_allclose(shifted, model(seen).numpy() + 7, atol=1e-4)
 
     def test_the_forecast_lies_between_the_linear_one_and_the_mean_of_the_members(self, cell):
         rng = np.random.default_rng(2)
         kernel = rng.normal(size=(12, 5)).astype("float32")
         model = build(cell, members=[12, 7], share=0.25, output_scale=3.0, input_scale=2.0)
-        model.set_linear(kernel)
-        values, missing, rows = windows(model)
+        model.set_linear(linear_forecast(kernel))
+        seen = windows(model)
 
-        level = values[:, -1:]
-        linear = (values - level) @ kernel
-        members = np.mean(
-            [forecast.numpy() for forecast in model.member_forecasts(values - level, missing, rows)], axis=0
-        )
-        expected = 0.75 * linear + 0.25 * members + level
-        np.testing.assert_allclose(model(values, missing, rows).numpy(), expected, atol=1e-4)
+        level = seen.values[:, -1:]
+        free = seen._replace(values=seen.values - level)
+        members = np.mean([forecast.numpy() for forecast in model.member_forecasts(free)], axis=0)
+        expected = 0.75 * free.values @ kernel + 0.25 * members + level
+        np.testing.assert_allclose(model(seen).numpy(), expected, atol=1e-4)
 
     def test_without_a_share_the_forecast_is_linear(self, cell):
         kernel = np.random.default_rng(2).normal(size=(12, 5)).astype("float32")
         model = build(cell, share=0.0)
-        model.set_linear(kernel)
-        values, missing, rows = windows(model)
+        model.set_linear(linear_forecast(kernel))
+        seen = windows(model)
 
-        level = values[:, -1:]
-        np.testing.assert_allclose(model(values, missing, rows), (values - level) @ kernel + level, atol=1e-5)
+        level = seen.values[:, -1:]
+        np.testing.assert_allclose(model(seen), (seen.values - level) @ kernel + level, atol=1e-5)
 
     def test_a_member_sees_no_more_than_its_own_lookback(self, cell):
         model = build(cell, members=[5], linear=False)
-        values, missing, rows = windows(model)
-        changed = values.copy()
+        seen = windows(model)
+        changed = seen.values.copy()
         changed[:, :7] += 3
 
-        np.testing.assert_array_equal(model(changed, missing, rows), model(values, missing, rows))
+        np.testing.assert_array_equal(model(seen._replace(values=changed)), model(seen))
 
     def test_every_trained_weight_gets_a_gradient(self, cell):
         model = build(cell, members=[12, 7], linear=False, dropout=0.0)
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(*windows(model, 20), training=True) ** 2)
+            loss = tf.reduce_sum(model(windows(model, 20), training=True) ** 2)
 
         for variable, gradient in zip(
             model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
@@ -149,11 +159,11 @@ class TestEveryCell:
 
     def test_a_window_does_not_see_its_neighbours(self, cell):
         model = build(cell)
-        values, missing, rows = windows(model, 4)
+        seen = windows(model, 4)
 
-        alone = model(values[:1], missing[:1], rows[:1]).numpy()
+        alone = model(Windows(*(part[:1] for part in seen))).numpy()
 
-        np.testing.assert_allclose(model(values, missing, rows).numpy()[:1], alone, atol=1e-6)
+        np.testing.assert_allclose(model(seen).numpy()[:1], alone, atol=1e-6)
 
     def test_a_checkpoint_brings_back_the_model(self, cell, tmp_path):
         model = build(cell)
@@ -163,8 +173,8 @@ class TestEveryCell:
         through_keras = keras.saving.load_model(tmp_path / "a.keras")
 
         inputs = windows(model)
-        np.testing.assert_array_equal(again(*inputs), model(*inputs))
-        np.testing.assert_array_equal(through_keras(*inputs), model(*inputs))
+        np.testing.assert_array_equal(again(inputs), model(inputs))
+        np.testing.assert_array_equal(through_keras(inputs), model(inputs))
 
     def test_equal_weights_give_equal_bytes(self, cell, tmp_path):
         for name in ("a", "b"):
@@ -184,7 +194,7 @@ def test_a_further_cell_takes_one_line(monkeypatch, tmp_path):
     again = load_checkpoint(tmp_path / "a.keras")
 
     inputs = windows(model)
-    np.testing.assert_array_equal(again(*inputs), model(*inputs))
+    np.testing.assert_array_equal(again(inputs), model(inputs))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.6])
@@ -200,22 +210,33 @@ def test_dropout_keeps_the_mean_and_drops_the_share(rate):
     np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
+def source(lookback=12, horizon=5):
+    return source_of(np.zeros((1, 20)), lookback=lookback, horizon=horizon)
+
+
 @pytest.mark.parametrize("shape", [(13, 5, 2), (12, 6, 2), (12, 5, 3)])
 def test_windows_of_another_shape_or_of_more_rows_are_refused(shape):
-    with pytest.raises(ShapeError, match=r"lookback and horizon of \(12, 5\) and 2 rows"):
-        build().require_fit(*shape)
+    *lengths, rows = shape
+    with pytest.raises(ShapeError, match=r"'lookback': 12, 'horizon': 5, .* and 2 rows"):
+        build().require_fit(source(*lengths), rows)
+
+
+@pytest.mark.parametrize("role", ["past", "known", "calendar", "static"])
+def test_windows_with_other_covariates_are_refused(role):
+    with pytest.raises(ShapeError, match=f"'{role}': 3"):
+        build(**{role: 3}).require_fit(source(), 2)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_windows_of_few_rows_or_of_unknown_ones_fit(rows):
-    build().require_fit(12, 5, rows)
+    build().require_fit(source(), rows)
 
 
 def test_each_row_and_the_unknown_one_has_a_forecast_of_its_own():
     model = build(rows=3, linear=False)
-    values, missing, _ = windows(model, 1)
+    seen = windows(model, 1)
 
-    forecasts = [model(values, missing, np.array([row], "int32")).numpy().tobytes() for row in range(4)]
+    forecasts = [model(seen._replace(rows=np.array([row], "int32"))).numpy().tobytes() for row in range(4)]
 
     assert len(set(forecasts)) == 4
 

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-from sources import ragged_source
+from sources import ragged_source, source_of
 
 from spline_lstm.data.windows import Splits, index_windows
-from spline_lstm.model.ridge import CHUNK, PENALTIES, RidgeForecaster, fit_ridge, typical_sizes
+from spline_lstm.model import ridge as ridge_module
+from spline_lstm.model.linear import RidgeForecaster
+from spline_lstm.model.ridge import PENALTIES, fit_ridge, typical_sizes
 
 LOOKBACK, HORIZON = 6, 3
+NO_EFFECTS = np.zeros((1, 0))
 
 
 def noisy_rows(time=400, rows=2, seed=0):
@@ -28,6 +31,12 @@ def level_free(source, windows):
     inputs = source.inputs(windows.rows, windows.origins).astype(float)
     outputs = source.outputs(windows.rows, windows.origins).astype(float)
     return inputs - inputs[:, -1:], outputs - inputs[:, -1:]
+
+
+def forecast_of(ridge, window):
+    """The forecast of windows by themselves."""
+    source = source_of(window, lookback=LOOKBACK, horizon=HORIZON)
+    return ridge.predict(source, np.arange(len(window)), np.full(len(window), LOOKBACK - 1))
 
 
 def exact_solution(x, y, penalty):
@@ -66,9 +75,10 @@ def test_rows_of_unequal_length_count_by_their_windows():
     np.testing.assert_allclose(ridge.kernel, exact_solution(*level_free(source, train), ridge.penalty), atol=1e-4)
 
 
-def test_more_windows_than_one_chunk_change_nothing_but_time():
-    source, train, validation = prepared(noisy_rows(time=CHUNK, rows=2))
-    assert len(train) > CHUNK
+def test_more_windows_than_one_chunk_change_nothing_but_time(monkeypatch):
+    monkeypatch.setattr(ridge_module, "CHUNK_FLOATS", 100 * (LOOKBACK + HORIZON))
+    source, train, validation = prepared(noisy_rows())
+    assert len(train) > 400
 
     ridge = fit_ridge(source, train, validation)
 
@@ -101,7 +111,7 @@ def test_missing_targets_have_no_weight():
 def test_a_linear_recurrence_without_noise_is_forecast_exactly(recurrence):
     source, train, validation = prepared(recurrence(np.arange(400))[None], lookback=12, horizon=5)
 
-    forecast = fit_ridge(source, train, validation).predict(source.inputs(validation.rows, validation.origins))
+    forecast = fit_ridge(source, train, validation).predict(source, validation.rows, validation.origins)
 
     # The least penalty shrinks by parts in ten thousand.
     np.testing.assert_allclose(forecast, source.outputs(validation.rows, validation.origins), atol=2e-3)
@@ -127,17 +137,17 @@ def test_a_series_without_variation_in_train_is_forecast_by_its_level():
     values[0, 80:] = np.arange(20)
     source, train, validation = prepared(values)
 
-    forecast = fit_ridge(source, train, validation).predict(np.full((1, LOOKBACK), 5.0))
+    forecast = forecast_of(fit_ridge(source, train, validation), np.full((1, LOOKBACK), 5.0))
 
     np.testing.assert_allclose(forecast, np.full((1, HORIZON), 5), atol=1e-6)
 
 
 def test_a_forecast_moves_with_the_level_of_its_window():
     rng = np.random.default_rng(0)
-    ridge = RidgeForecaster(rng.normal(size=(LOOKBACK, HORIZON)), 0.1)
+    ridge = RidgeForecaster(rng.normal(size=(LOOKBACK, HORIZON)), NO_EFFECTS, 0.1)
     window = rng.normal(size=(4, LOOKBACK))
 
-    np.testing.assert_allclose(ridge.predict(window + 100), ridge.predict(window) + 100)
+    np.testing.assert_allclose(forecast_of(ridge, window + 100), forecast_of(ridge, window) + 100, rtol=1e-6)
 
 
 def test_a_window_upside_down_is_forecast_upside_down():
@@ -145,7 +155,7 @@ def test_a_window_upside_down_is_forecast_upside_down():
     ridge = fit_ridge(source, train, validation)
     window = np.random.default_rng(0).normal(size=(4, LOOKBACK))
 
-    np.testing.assert_allclose(ridge.predict(-window), -ridge.predict(window), atol=1e-6)
+    np.testing.assert_allclose(forecast_of(ridge, -window), -forecast_of(ridge, window), atol=1e-6)
 
 
 def test_typical_sizes_are_root_mean_squares_of_departures_from_the_level():
@@ -154,10 +164,12 @@ def test_typical_sizes_are_root_mean_squares_of_departures_from_the_level():
     source, train, _ = prepared(values)
     x, y = level_free(source, train)
 
-    assert typical_sizes(source, train) == pytest.approx((np.sqrt(np.mean(x**2)), np.sqrt(np.nanmean(y**2))), rel=1e-4)
+    assert typical_sizes(source, train, NO_EFFECTS) == pytest.approx(
+        (np.sqrt(np.mean(x**2)), np.sqrt(np.nanmean(y**2))), rel=1e-4
+    )
 
 
 def test_a_size_of_zero_becomes_one():
     source, train, _ = prepared(np.zeros((1, 100)))
 
-    assert typical_sizes(source, train) == (1, 1)
+    assert typical_sizes(source, train, NO_EFFECTS) == (1, 1)

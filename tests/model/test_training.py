@@ -10,14 +10,16 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sources import ragged_source
+from sources import bare_windows, ragged_source
 
 from spline_lstm.data.windows import UNKNOWN, Splits, WindowIndex, index_windows, origins_of
 from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.linear import Remainder
 from spline_lstm.model.training import (
     HUBER_DELTA,
     NAMELESS,
     PREDICT_BATCH,
+    MemberInputs,
     _huber,
     augment,
     fit,
@@ -45,8 +47,8 @@ def fitted(cell="gru", seed=3, starts=(0,), **changes):
     train, validation = (index_windows(source, splits, name, 6, 0.9) for name in ("train", "validation"))
     seed_everything(seed)
     model = SplineForecaster(
-        lookback=LOOKBACK, horizon=HORIZON, rows=len(starts), members=[LOOKBACK], segment=4, coefficients=3, degree=2,
-        penalty=0.1, cell=cell, units=8, dropout=0.1, linear=False,
+        lookback=LOOKBACK, horizon=HORIZON, rows=len(starts), **source.covariates.channels, members=[LOOKBACK],
+        segment=4, coefficients=3, degree=2, penalty=0.1, cell=cell, units=8, dropout=0.1, linear=False,
     )  # fmt: skip
     params = TrainParams(**{"epochs": 3, "batch_size": 16, "patience": 3, "augment": True, **changes})
     return model, source, fit(model, source, train, validation, params, seed)
@@ -123,7 +125,8 @@ def test_a_forecast_does_not_depend_on_how_many_windows_there_are():
 
 def batches_of(source, count, size=8, augmented=False):
     windows = WindowIndex(*origins_of(source.layout, (0, 300), LOOKBACK, HORIZON), dropped=0)
-    return windows, list(islice(train_batches(source, windows, size, np.random.default_rng(0), augmented), count))
+    seen = MemberInputs(Remainder(source, np.zeros((1, 0))), np.zeros(1, int))
+    return windows, list(islice(train_batches(seen, windows, size, np.random.default_rng(0), augmented), count))
 
 
 def test_a_pass_over_ragged_rows_holds_every_window_once_and_whole():
@@ -131,10 +134,11 @@ def test_a_pass_over_ragged_rows_holds_every_window_once_and_whole():
     windows, batches = batches_of(source, count=302 // 8)
     assert len(windows) == 285 + 15 + 1
 
-    found = np.vstack([np.hstack([values, targets]) for values, _, _, targets in batches])
+    found = np.vstack([np.hstack([batch.values, targets]) for batch, targets in batches])
 
     rows = source.layout.split(source.filled.settled)
     every = np.vstack([np.lib.stride_tricks.sliding_window_view(row, LOOKBACK + HORIZON) for row in rows])
+    every = every - every[:, [LOOKBACK - 1]]
     indices = [np.flatnonzero((every == window).all(axis=1)) for window in found]
     assert all(len(index) == 1 for index in indices)
     assert len({int(index[0]) for index in indices}) == 296
@@ -146,7 +150,7 @@ def test_of_several_rows_some_windows_do_not_say_whose_they_are(augmented):
     source = replace(source, identities=np.array([2, 1], np.int32))
     windows, batches = batches_of(source, count=400, augmented=augmented)
 
-    told = np.concatenate([rows for _, _, rows, _ in batches])
+    told = np.concatenate([batch.rows for batch, _ in batches])
 
     assert told.dtype == np.int32
     assert np.mean(told == UNKNOWN) == pytest.approx(NAMELESS, abs=0.02)
@@ -159,15 +163,16 @@ def test_windows_that_say_whose_they_are_say_the_truth():
     _, batches = batches_of(source, count=40)
 
     first = np.lib.stride_tricks.sliding_window_view(next(source.layout.split(source.filled.settled)), LOOKBACK)
-    for values, _, told, _ in batches:
-        for window, row in zip(values, told, strict=True):
+    first = first - first[:, -1:]
+    for batch, _ in batches:
+        for window, row in zip(batch.values, batch.rows, strict=True):
             assert row in (UNKNOWN, 1 if (first == window).all(axis=1).any() else 2)
 
 
 def test_one_row_is_always_known():
     _, batches = batches_of(waves(), count=100)
 
-    assert all((rows == 1).all() for _, _, rows, _ in batches)
+    assert all((batch.rows == 1).all() for batch, _ in batches)
 
 
 @pytest.mark.parametrize(("starts", "trained"), [((0,), [1]), ((0, 60), [0, 1, 2])])
@@ -186,10 +191,12 @@ def test_augmented_windows_are_sums_of_mirrored_windows():
     values, targets = rng.normal(size=(6, 8)).astype("float32"), rng.normal(size=(6, 3)).astype("float32")
     targets[2, 1] = np.nan
 
-    found, wanted = augment(values, targets, np.random.default_rng(1))
+    batch = bare_windows(values, np.zeros_like(values), np.ones(6, np.int32), 3)
 
-    whole = np.hstack([values, targets]) - values[:, -1:]
-    for window, new in enumerate(np.hstack([found, wanted])):
+    found, wanted = augment(batch, targets, np.random.default_rng(1))
+
+    whole = np.hstack([values, targets])
+    for window, new in enumerate(np.hstack([found.values, wanted])):
         assert sum(is_sum(new, whole[window], other) for other in whole) == 1
 
 

@@ -181,3 +181,31 @@ def test_thinning_keeps_extremes_and_invents_nothing(seed, steps, missing):
     assert len(thin) <= DENSEST
     pd.testing.assert_series_equal(thin, values[thin.index])
     np.testing.assert_equal([thin.min(), thin.max()], [values.min(), values.max()])
+
+
+def test_no_line_crosses_closed_hours(tmp_path):
+    table = hourly(steps=24 * 60)
+    table = table[table["when"].dt.hour.between(8, 17)]
+    run = finished_run(table, tmp_path, data={"closed": ["17:00-08:00"]})
+    clock = run.prepared.timestamps
+    assert (np.diff(clock) > pd.Timedelta("1h")).any()
+
+    for name in ("forecast", "test_windows", "series"):
+        for axes in DRAWN[name](run).axes:
+            for label in ("observed", "forecast"):
+                for line in lines(axes, label):
+                    drawn = pd.Series(line.get_ydata(), pd.DatetimeIndex(line.get_xdata()))
+                    joined = drawn.notna() & drawn.shift(-1).notna()
+                    assert (drawn.index.to_series().diff().shift(-1)[joined] == pd.Timedelta("1h")).all()
+                    assert set(drawn.dropna().index) <= set(clock.union(run.forecast["timestamp"]))
+
+
+def test_an_observation_between_missing_ones_is_a_point(tmp_path):
+    table = hourly()
+    table = table.drop(index=[150, 152])
+    run = finished_run(table, tmp_path, gaps=GAPS)
+
+    whole = DRAWN["series"](run).axes[0]
+
+    points = [line for line in whole.lines if line.get_linestyle() == "None" and line.get_label() != "filled"]
+    assert [(len(line.get_xdata()), line.get_ydata()[0]) for line in points] == [(1, table["load"][151])]

@@ -50,7 +50,31 @@ def test_of_several_series_the_verdict_compares_what_has_no_unit(tmp_path):
 
     verdict = page.split("\n\n")[1]
     assert verdict.startswith("**The model beats every baseline.**")
-    assert "is 0.5000 on average, that of off by 2 1.000; it beats all baselines in 3 of 3 series." in verdict
+    assert "is 0.5000 on average, that of off by 2 1.000, and its MASE 0." in verdict
+    assert "; it beats all baselines in 3 of 3 series." in verdict
+
+
+def test_errors_of_several_units_are_pooled_nowhere(tmp_path):
+    table = hourly(series=2).assign(oil=lambda table: table["load"] ** 2)
+    run = finished_run(table, tmp_path, data={"target": ["load", "oil"]})
+
+    mixed = render_report(run)
+    one = render_report(replace(run, scores={**run.scores, "scale": "standardized"}))
+
+    header = "|  | relative RMSE | MAPE % | sMAPE % | MASE | R2 |"
+    assert header in mixed
+    assert "Targets differ in their units" in section(mixed, "Scores")
+    assert "|  | relative RMSE | MAE | RMSE |" in one
+    assert "standard deviations of the train split, as several target columns have no unit in common" in one
+
+
+def test_of_several_series_every_comparison_is_free_of_units(tmp_path):
+    run = finished_run(hourly(series=2), tmp_path, errors=(2.0, 4.0))
+    huge = {**run.scores["metrics"], "rmse": 1e9}
+
+    page = render_report(replace(run, scores={**run.scores, "metrics": huge}))
+
+    assert "on average: 50.0% below off by 2, 75.0% below off by 4." in page
 
 
 @pytest.fixture(scope="module")
@@ -126,24 +150,28 @@ def test_where_nothing_is_missing_the_page_says_so(tmp_path):
 
 
 def test_settings_are_told_apart_by_whether_they_were_given(tmp_path):
-    given = {"windows": {"horizon": 4}, "gaps": {"season": 12}, "model": {"units": 20}, "train": {"epochs": 3}}
+    given = {"windows": {"horizon": 4}, "gaps": {"seasons": [12]}, "model": {"units": 20}, "train": {"epochs": 3}}
     run = finished_run(hourly(), tmp_path, spline={"segment": 999}, **given)
 
     rows = {name: (value, origin) for name, value, origin in rows_of(render_report(run), "setting")}
 
     assert rows["`windows.horizon`"] == ("4", "given")
     assert rows["`windows.lookback`"] == ("24", "derived")
-    assert rows["`gaps.season`"] == ("12", "given")
+    assert rows["`gaps.seasons`"] == ("12", "given")
     assert rows["`gaps.longest`"] == ("6", "derived")
     assert rows["`model.units`"] == ("20", "given")
     assert rows["`train.batch_size`"] == ("32", "derived")
     assert rows["`data.frequency`"] == ("h", "derived")
     assert rows["`spline.segment`"] == ("24", "given as 999")
     assert rows["`evaluate.scale`"] == ("original", "derived")
+    assert rows["`data.closed`"] == ("none", "derived")
+    assert rows["`covariates.past`"] == ("none", "given")
+    assert rows["`covariates.calendar`"] == ("false", "derived")
+    assert rows["`covariates.holidays`"] == ("none", "given")
 
 
 def test_baselines_that_are_the_same_are_said_to_be(tmp_path):
-    run = finished_run(hourly(), tmp_path, gaps={"season": 1})
+    run = finished_run(hourly(), tmp_path, gaps={"seasons": []})
     scores = {"naive": run.scores["baselines"]["off_by_2"], "ridge": run.scores["baselines"]["off_by_3"]}
     scores["seasonal_naive"] = dict(scores["naive"])
     run = replace(run, scores={**run.scores, "baselines": scores, "best_baseline": "seasonal_naive"})
@@ -161,7 +189,7 @@ def test_series_that_were_left_out_stand_with_the_reason(tmp_path):
 
     page = render_report(finished_run(table, tmp_path, data={"on_bad_series": "drop"}))
 
-    assert "1 series were left out" in page
+    assert "1 series was left out" in page
     assert any(row[0] == "s01" and "7 in every row" in row[1] for row in rows_of(section(page, "Data")[5:], "series"))
 
 
