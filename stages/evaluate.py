@@ -15,17 +15,17 @@ from spline_lstm.data.prepared import Prepared, load_prepared
 from spline_lstm.data.windows import WindowIndex
 from spline_lstm.model.ridge import fit_ridge
 from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained
-from spline_lstm.run.files import write_bytes, write_json, write_text
+from spline_lstm.run.files import replacing, write_json, write_text
 from spline_lstm.scores.baselines import baseline_forecasts
 from spline_lstm.scores.evaluation import Forecasts, errors, evaluate_forecasts
 from spline_lstm.scores.intervals import conformal_half_widths
 from spline_lstm.scores.metrics import mase_scale
 from spline_lstm.scores.predictions import (
-    predictions_parquet,
     predictions_table,
     separate_windows,
     shown_series,
     target_span,
+    write_predictions,
 )
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
@@ -41,12 +41,14 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     units = np.ones_like(prepared.spread) if scale == "original" else prepared.spread
     validation, test, pooled = _forecasts(paths, prepared, params.evaluate.coverage)
     unit = units[validation.rows, None]
+    beyond = errors(validation.y_true / unit, validation.y_pred / unit)
+    del validation  # of a large panel it takes as much memory as the test windows
     content = {
         "run_id": params.run_id,
         "scale": scale,
         **_scored(prepared, test.in_units(units), units),
         "targets": target_span(test, prepared.timestamps),
-        "validation": errors(validation.y_true / unit, validation.y_pred / unit),
+        "validation": beyond,
         "checkpoints": {
             name: {"path": str(file), "sha256": training["sha256"][file.name], "epoch": training[epoch]}
             for name, file, epoch in (
@@ -60,7 +62,8 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
             "pooled": pooled.tolist(),
         },
     }
-    write_bytes(paths.predictions, predictions_parquet(test, prepared.names, prepared.timestamps))
+    with replacing(paths.predictions) as file:
+        write_predictions(file, test, prepared.names, prepared.timestamps)
     write_text(paths.series_scores, _csv(_series_table(content["per_series"])))
     write_json(paths.metrics, content)
     _write_comparable(prepared, test, content)
@@ -102,7 +105,7 @@ def _scored(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[str,
     ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
     scaled = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
     unit = units[windows.rows, None]
-    baselines = {name: prepared.scaler.restore(table, windows.rows) / unit for name, table in scaled.items()}
+    baselines = {name: prepared.scaler.restore(scaled.pop(name), windows.rows) / unit for name in list(scaled)}
     train = prepared.source.targets.before(prepared.values, prepared.splits.train)
     scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
     return evaluate_forecasts(test, baselines, prepared.names, scales / units)

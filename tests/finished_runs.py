@@ -17,7 +17,7 @@ from spline_lstm.model.sizing import model_settings, train_settings
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.run.params import parse_params
 from spline_lstm.scores.evaluation import Forecasts, evaluate_forecasts
-from spline_lstm.scores.predictions import predictions_parquet, target_span
+from spline_lstm.scores.predictions import target_span, write_predictions
 
 HORIZON = 4
 
@@ -63,6 +63,8 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
     forecasts = Forecasts(test.rows, test.origins, y_true, y_true_or_mean + noise, widths)
     baselines = {f"off_by_{size:g}": y_true_or_mean + size * noise for size in errors or (2.0, 3.0)}
     scored = evaluate_forecasts(forecasts, baselines, prepared.names, np.ones(len(prepared.names)))
+    file = io.BytesIO()
+    write_predictions(file, forecasts, prepared.names, prepared.timestamps)
     lookback = prepared.settings.lookback
     sizes = model_settings(params.spline, params.model, lookback, prepared.settings.horizon, 1, 100)
     return FinishedRun(
@@ -90,7 +92,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "intervals": {"coverage": params.evaluate.coverage},
             **scored,
         },
-        pd.read_parquet(io.BytesIO(predictions_parquet(forecasts, prepared.names, prepared.timestamps))),
+        pd.read_parquet(file),
         _forecast(prepared, prepared.settings.horizon),
     )
 

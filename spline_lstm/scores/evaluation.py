@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,42 +54,45 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class _Targets:
-    """Observed targets and what was forecast for them, `(targets,)` each.
+    """Targets of some windows and steps, and all that was forecast for them; the observed are picked when asked for.
 
     Attributes:
-        groups: What scores are grouped by: rows or steps, in ascending order.
-        scales: What MASE divides errors by.
-        y_true: Observations.
-        y_pred: Of the model.
-        lower, upper: Of its interval.
-        baselines: Of each baseline.
+        forecasts: Of the model.
+        baselines: `(windows, horizon)` of each baseline.
+        mase_scales: `(rows,)`, what MASE divides errors by.
     """
 
-    groups: np.ndarray
-    scales: np.ndarray
-    y_true: np.ndarray
-    y_pred: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    forecasts: Forecasts
     baselines: Mapping[str, np.ndarray]
+    mase_scales: np.ndarray
 
-    def parts(self) -> Iterator[tuple[int, _Targets]]:
-        """The targets of each group."""
-        groups, starts = np.unique(self.groups, return_index=True)
-        for group, start, end in zip(groups, starts, np.append(starts[1:], len(self.groups)), strict=True):
-            part = slice(start, end)
-            yield (
-                int(group),
-                _Targets(
-                    self.groups[part],
-                    self.scales[part],
-                    self.y_true[part],
-                    self.y_pred[part],
-                    self.lower[part],
-                    self.upper[part],
-                    {name: forecast[part] for name, forecast in self.baselines.items()},
-                ),
-            )
+    def cut(self, windows: slice, steps: slice = slice(None)) -> _Targets:
+        """Fewer windows or steps, as views."""
+        whole = self.forecasts
+        part = Forecasts(
+            whole.rows[windows],
+            whole.origins[windows],
+            whole.y_true[windows, steps],
+            whole.y_pred[windows, steps],
+            whole.half_widths[:, steps],
+        )
+        baselines = {name: forecast[windows, steps] for name, forecast in self.baselines.items()}
+        return _Targets(part, baselines, self.mase_scales)
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """`(windows, horizon)`."""
+        return ~np.isnan(self.forecasts.y_true)
+
+    @cached_property
+    def y_true(self) -> np.ndarray:
+        """`(targets,)`, observed ones."""
+        return self.forecasts.y_true[self.observed]
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """`(targets,)`, which row each observed one is of."""
+        return np.repeat(self.forecasts.rows, self.observed.sum(axis=1))
 
 
 def evaluate_forecasts(
@@ -112,24 +116,21 @@ def evaluate_forecasts(
         raise InsufficientDataError(
             "The test split must hold observed targets. Received: none. Move split.test, or give more data."
         )
-    steps = np.broadcast_to(np.arange(1, forecasts.y_true.shape[1] + 1), forecasts.y_true.shape)
-    rows = np.broadcast_to(forecasts.rows[:, None], forecasts.y_true.shape)
-    by_row = _targets(forecasts, baselines, rows, mase_scales)
-    per_series = {names[row]: _series_scores(part) for row, part in by_row.parts()}
-    overall = {"model": _model_scores(by_row), **{name: _point_scores(by_row, name) for name in baselines}}
+    targets = _Targets(*_in_order(forecasts, baselines), mase_scales)
+    per_series = {names[row]: _series_scores(part) for row, part in _by_row(targets)}
+    overall = {"model": _model_scores(targets), **{name: _point_scores(targets, name) for name in baselines}}
     for name, table in overall.items():
         table |= _means_over_series(list(per_series.values()), name)
     scores = overall.pop("model")
     best = min(overall, key=lambda name: (overall[name]["relative_rmse"], overall[name]["rmse"]))
     scores["skill"] = metrics.skill(scores["relative_rmse"], overall[best]["relative_rmse"])
-    by_step = _targets(forecasts, baselines, steps, mase_scales)
     return _without_nan(
         {
             "metrics": scores,
             "baselines": overall,
             "best_baseline": best,
             "per_series": per_series,
-            "per_step": [{"step": step, **_step_scores(part)} for step, part in by_step.parts()],
+            "per_step": [{"step": step, **_step_scores(part)} for step, part in _by_step(targets)],
         }
     )
 
@@ -143,26 +144,33 @@ def errors(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
     }
 
 
-def _targets(
-    forecasts: Forecasts, baselines: Mapping[str, np.ndarray], groups: np.ndarray, mase_scales: np.ndarray
-) -> _Targets:
-    """The observed targets in order of their groups, `(windows, horizon)`."""
-    observed = ~np.isnan(forecasts.y_true)
-    order = np.argsort(groups[observed], kind="stable")
-    scales = np.broadcast_to(mase_scales[forecasts.rows][:, None], observed.shape)
-
-    def flat(array: np.ndarray) -> np.ndarray:
-        return array[observed][order]
-
-    return _Targets(
-        flat(groups),
-        flat(scales),
-        flat(forecasts.y_true),
-        flat(forecasts.y_pred),
-        flat(forecasts.lower),
-        flat(forecasts.upper),
-        {name: flat(forecast) for name, forecast in baselines.items()},
+def _in_order(forecasts: Forecasts, baselines: Mapping[str, np.ndarray]) -> tuple[Forecasts, Mapping[str, np.ndarray]]:
+    """The same in order of rows."""
+    if (np.diff(forecasts.rows) >= 0).all():
+        return forecasts, baselines
+    order = np.argsort(forecasts.rows, kind="stable")
+    rows, origins, y_true, y_pred = (
+        array[order] for array in (forecasts.rows, forecasts.origins, forecasts.y_true, forecasts.y_pred)
     )
+    ordered = Forecasts(rows, origins, y_true, y_pred, forecasts.half_widths)
+    return ordered, {name: table[order] for name, table in baselines.items()}
+
+
+def _by_row(targets: _Targets) -> Iterator[tuple[int, _Targets]]:
+    """Each row that has observed targets, and them."""
+    rows, starts = np.unique(targets.forecasts.rows, return_index=True)
+    for row, start, end in zip(rows, starts, np.append(starts[1:], len(targets.forecasts.rows)), strict=True):
+        part = targets.cut(slice(start, end))
+        if part.observed.any():
+            yield int(row), part
+
+
+def _by_step(targets: _Targets) -> Iterator[tuple[int, _Targets]]:
+    """Each step, from 1, that has observed targets, and them."""
+    for step in range(targets.forecasts.y_true.shape[1]):
+        part = targets.cut(slice(None), slice(step, step + 1))
+        if part.observed.any():
+            yield step + 1, part
 
 
 def _series_scores(targets: _Targets) -> dict[str, Any]:
@@ -187,30 +195,34 @@ def _mean(values: list[float]) -> float:
 
 
 def _model_scores(targets: _Targets) -> dict[str, Any]:
+    lower, upper = targets.forecasts.lower[targets.observed], targets.forecasts.upper[targets.observed]
     return {
         **_point_scores(targets, None),
-        "coverage": metrics.coverage(targets.y_true, targets.lower, targets.upper),
-        "interval_width": float(np.mean(targets.upper - targets.lower)),
+        "coverage": metrics.coverage(targets.y_true, lower, upper),
+        "interval_width": float(np.mean(upper - lower)),
         "observed": len(targets.y_true),
     }
 
 
 def _point_scores(targets: _Targets, baseline: str | None) -> dict[str, Any]:
-    forecast = targets.y_pred if baseline is None else targets.baselines[baseline]
+    table = targets.forecasts.y_pred if baseline is None else targets.baselines[baseline]
+    forecast, scales = table[targets.observed], targets.mase_scales[targets.rows]
     scores = {measure.__name__: measure(targets.y_true, forecast) for measure in metrics.POINT_METRICS}
-    scores["r2"] = metrics.r2(targets.y_true, forecast, targets.groups)
-    scores["mase"] = metrics.mae(targets.y_true / targets.scales, forecast / targets.scales)
+    scores["r2"] = metrics.r2(targets.y_true, forecast, targets.rows)
+    scores["mase"] = metrics.mae(targets.y_true / scales, forecast / scales)
     return scores
 
 
 def _step_scores(targets: _Targets) -> dict[str, float]:
+    forecasts, observed = targets.forecasts, targets.observed
+    y_pred = forecasts.y_pred[observed]
     scores = {
-        "mae": metrics.mae(targets.y_true, targets.y_pred),
-        "rmse": metrics.rmse(targets.y_true, targets.y_pred),
-        "coverage": metrics.coverage(targets.y_true, targets.lower, targets.upper),
+        "mae": metrics.mae(targets.y_true, y_pred),
+        "rmse": metrics.rmse(targets.y_true, y_pred),
+        "coverage": metrics.coverage(targets.y_true, forecasts.lower[observed], forecasts.upper[observed]),
     }
     return scores | {
-        f"{name}_rmse": metrics.rmse(targets.y_true, forecast) for name, forecast in targets.baselines.items()
+        f"{name}_rmse": metrics.rmse(targets.y_true, forecast[observed]) for name, forecast in targets.baselines.items()
     }
 
 

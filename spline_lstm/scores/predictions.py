@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,21 +21,21 @@ SHOWN_SERIES = 8  # in pictures
 SHOWN_WINDOWS = 40  # of each of them
 
 
-def predictions_parquet(forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex) -> bytes:
-    """A Parquet file of all windows; `y_true` is null where nothing was observed.
+def write_predictions(
+    file: BinaryIO, forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex
+) -> None:
+    """Write a Parquet file of all windows, some at a time; `y_true` is null where nothing was observed.
 
     A window has the same bytes whichever windows follow it.
     """
-    buffer = io.BytesIO()
     writer: pq.ParquetWriter | None = None
     for start in range(0, len(forecasts.rows), CHUNK):
         table = _table(forecasts, np.arange(start, min(start + CHUNK, len(forecasts.rows))), names, timestamps)
         batch = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-        writer = writer or pq.ParquetWriter(buffer, batch.schema, compression="zstd")
+        writer = writer or pq.ParquetWriter(file, batch.schema, compression="zstd")
         writer.write_table(batch)
     if writer:
         writer.close()
-    return buffer.getvalue()
 
 
 def read_table(path: Path, *columns: str) -> pd.DataFrame:
@@ -65,8 +65,10 @@ def target_span(forecasts: Forecasts, timestamps: pd.DatetimeIndex) -> dict[str,
         How many `windows`; how many distinct `times` their observed targets are of; the `first` and the `last` one.
     """
     observed = ~np.isnan(forecasts.y_true)
-    steps = forecasts.origins[:, None] + np.arange(1, observed.shape[1] + 1)
-    times = timestamps[np.unique(steps[observed])]
+    seen = np.zeros(len(timestamps), bool)
+    for step, known in enumerate(observed.T, 1):
+        seen[forecasts.origins[known] + step] = True
+    times = timestamps[seen]
     return {
         "windows": len(forecasts.rows),
         "times": len(times),
@@ -94,7 +96,7 @@ def _skill(per_series: Mapping[str, Mapping[str, Any]]) -> Callable[[str], float
 def predictions_table(
     forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex, shown: Sequence[str]
 ) -> pd.DataFrame:
-    """The windows of some series, as `predictions_parquet` would hold them."""
+    """The windows of some series, as `write_predictions` would hold them."""
     rows = [names.index(name) for name in shown]
     return _table(forecasts, np.flatnonzero(np.isin(forecasts.rows, rows)), names, timestamps)
 

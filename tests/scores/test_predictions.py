@@ -16,12 +16,12 @@ from spline_lstm.scores.predictions import (
     CHUNK,
     SHOWN_SERIES,
     SHOWN_WINDOWS,
-    predictions_parquet,
     predictions_table,
     read_table,
     separate_windows,
     shown_series,
     target_span,
+    write_predictions,
 )
 
 NAMES = ("load", "oil")
@@ -64,6 +64,12 @@ def clock_for(origins, horizon):
     return pd.date_range("2024-01-01", periods=max(origins) + horizon + 1, freq="h")
 
 
+def parquet(forecasts, clock):
+    file = io.BytesIO()
+    write_predictions(file, forecasts, NAMES, clock)
+    return file
+
+
 def assert_rows(table, expected):
     expected = pd.DataFrame(expected, columns=COLUMNS)
     pd.testing.assert_frame_equal(table.astype({"series_id": object}), expected, check_dtype=False)
@@ -74,7 +80,7 @@ def test_the_parquet_file_has_a_row_for_each_window_and_step(count):
     origins = np.arange(10, 10 + count)
     forecasts, clock = forecasts_of(origins, horizon=2), clock_for(origins, 2)
 
-    table = pd.read_parquet(io.BytesIO(predictions_parquet(forecasts, NAMES, clock)))
+    table = pd.read_parquet(parquet(forecasts, clock))
 
     assert_rows(table, slow_rows(forecasts, range(2 * count), clock))
 
@@ -83,7 +89,7 @@ def test_missing_targets_are_null_and_not_nan():
     origins = np.arange(4)
     forecasts = forecasts_of(origins, horizon=3)
 
-    column = pq.read_table(io.BytesIO(predictions_parquet(forecasts, NAMES, clock_for(origins, 3))))["y_true"]
+    column = pq.read_table(parquet(forecasts, clock_for(origins, 3)))["y_true"]
 
     missing = np.isnan(forecasts.y_true).sum()
     assert missing > 0
@@ -95,9 +101,9 @@ def test_equal_forecasts_give_equal_bytes():
     origins = np.arange(6)
     clock = clock_for(origins, 3)
 
-    assert predictions_parquet(forecasts_of(origins, 3), NAMES, clock) == predictions_parquet(
-        forecasts_of(origins, 3), NAMES, clock
-    )
+    one, other = (parquet(forecasts_of(origins, 3), clock).getvalue() for _ in range(2))
+
+    assert one == other
 
 
 def test_a_table_of_some_series_has_their_windows_only():
