@@ -120,6 +120,10 @@ def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
             raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else " Mend data.timestamp or data.target in params.yaml."
+            hint = (
+                f" Did you mean {near[0]!r}?"
+                if near
+                else " Mend data or covariates in params.yaml, which name columns."
+            )
             shown = f"{', '.join(map(str, found[:20]))!s:.300}"
             raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}.{hint}")

@@ -70,7 +70,8 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
     def numbers(name: str) -> np.ndarray:
         found, wrong = _numbers(table[name])
         if params.on_bad_series == "fail":
-            _require_each(~wrong, table[name], NUMBERS, "Mend the row.")
+            of = f" of series {ids[series[wrong.argmax()]]!r}" if params.series_id else ""
+            _require_each(~wrong, table[name], NUMBERS, "Mend the row.", of)
         for row in np.flatnonzero(wrong):
             broken.setdefault(ids[series[row]], f"{_cell(table[name], int(row))} of column {name!r}")
         return np.where(wrong, np.nan, found)
@@ -162,12 +163,12 @@ def _have_offsets(column: pd.Series, timestamp_format: str | None) -> bool:
     return bool(have.any())
 
 
-def _require_each(good: Any, column: pd.Series, rule: str, advice: str) -> None:
+def _require_each(good: Any, column: pd.Series, rule: str, advice: str, of: str = "") -> None:
     """Name the first row that breaks a rule."""
     wrong = ~np.asarray(good, dtype=bool)
     if wrong.any():
         received = _cell(column, int(wrong.argmax()))
-        raise DataError(f"Column {column.name!r} must hold {rule}. Received: {received}. {advice}")
+        raise DataError(f"Column {column.name!r}{of} must hold {rule}. Received: {received}. {advice}")
 
 
 def _cell(column: pd.Series, row: int) -> str:

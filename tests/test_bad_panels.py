@@ -1,0 +1,199 @@
+"""Panels as an operator may have them: each fault has its exit code, and names the series and the row or column."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_stages import artifacts, assert_clear_failure
+
+STEPS, HORIZON = 200, 4
+PANEL = {
+    "data": {"path": "panel.csv", "timestamp": "when", "target": "load", "series_id": "site"},
+    "covariates": {"past": "wind", "future": "price", "static": "size", "calendar": False},
+    "windows": {"horizon": HORIZON, "lookback": 24},
+    "train": {"epochs": 1},
+}
+
+
+def panel(sites=("north", "south", "west"), steps=STEPS):
+    rng, parts = np.random.default_rng(0), []
+    for number, site in enumerate(sites):
+        clock = pd.date_range("2024-01-01", periods=steps + HORIZON, freq="h").astype(str)
+        part = pd.DataFrame({"site": site, "when": clock, "load": rng.normal(size=len(clock)).round(3)})
+        part["wind"], part["price"] = rng.normal(size=(2, len(clock))).round(3)
+        part["size"] = float(number)
+        part.loc[part.index[-HORIZON:], ["load", "wind"]] = np.nan
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def changed(column, row, value, site="south"):
+    """The cell of a series' row, counted from 0."""
+    table = panel().astype({column: object})
+    table.loc[table.index[table["site"] == site][row], column] = value
+    return table
+
+
+def row_of(row, site="south"):
+    """Of a file, counted from 1 after its header."""
+    return f"row {1 + row + ['north', 'south', 'west'].index(site) * (STEPS + HORIZON)}"
+
+
+def give(project, table, **params):
+    table.to_csv(project.path / "panel.csv", index=False)
+    project.set(**PANEL)
+    project.set(**params)
+
+
+BAD_PANELS = {
+    "a stamp twice in one series": (
+        lambda: changed("when", 9, "2024-01-01 03:00:00"), {}, 25, ["'south'", "2024-01-01 03:00:00", row_of(9)],
+    ),
+    "an id with empty cells": (lambda: changed("site", 5, None), {}, 25, ["'site'", "id", "an empty cell", row_of(5)]),
+    "a covariate that is not there": (
+        panel, {"covariates__past": "wnd"}, 25, ["'wnd'", "Did you mean 'wind'"],
+    ),
+    "a covariate like no column": (
+        panel, {"covariates__past": "humidity"}, 25, ["'humidity'", "wind, price, size", "covariates in params.yaml"],
+    ),
+    "an id that is not there": (panel, {"data__series_id": "shop"}, 25, ["'shop'", "site, when", "Mend data"]),
+    "text among the numbers of a covariate": (
+        lambda: changed("price", 7, "cheap"), {}, 25, ["'price'", "'cheap'", row_of(7), "'south'"],
+    ),
+    "text among the numbers of a target": (
+        lambda: changed("load", 7, "much"), {}, 25, ["'load'", "'much'", row_of(7), "'south'"],
+    ),
+    "infinity in a past covariate": (
+        lambda: changed("wind", 7, "inf"), {}, 25, ["'wind'", "inf", row_of(7), "'south'"],
+    ),
+    "a static covariate that varies": (lambda: changed("size", 7, 9.5), {}, 25, ["'size'", "'south'", "1 and 9.5"]),
+    "all series too short": (
+        lambda: panel(steps=27), {}, 26, ["'north'", "28 steps", "27", "2 more series"],
+    ),
+    "one series too short": (
+        lambda: panel().drop(index=range(20, STEPS + HORIZON)), {}, 26, ["'north'", "28 steps", "20", "on_bad_series"],
+    ),
+    "one series constant": (
+        lambda: panel().assign(load=lambda table: table["load"].where(table["site"] != "west", 3.5)),
+        {}, 25, ["'west'", "vary", "3.5"],
+    ),
+    "a column in two roles": (
+        panel, {"covariates__future": ["price", "wind"]}, 10, ["'wind'", "one role"],
+    ),
+    "the target as a covariate": (panel, {"covariates__past": ["wind", "load"]}, 10, ["'load'", "one role"]),
+    "a column twice in one role": (panel, {"covariates__past": ["wind", "wind"]}, 10, ["covariates.past", "once"]),
+    "an unknown country": (panel, {"covariates__holidays": "XX"}, 10, ["covariates.holidays", "'XX'", "country"]),
+    "an unknown part of a country": (panel, {"covariates__holidays": "DE-XX"}, 10, ["covariates.holidays", "'DE-XX'"]),
+    "a long table without its id": (
+        panel, {"data__series_id": None}, 25, ["2024-01-01 00:00:00", "'site'", "data.series_id"],
+    ),
+    "no series that can be used, though some may be dropped": (
+        lambda: panel().assign(load=1.0), {"data__on_bad_series": "drop"}, 25, ["'north'", "2 more series"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_PANELS)
+def test_a_bad_panel_names_its_fault_and_leaves_nothing(project, case):
+    table, params, exit_code, words = BAD_PANELS[case]
+    give(project, table(), **params)
+    before = artifacts(project)
+
+    done = project.stage("preprocess")
+
+    assert_clear_failure(done, exit_code, *words)
+    assert artifacts(project) == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("load", "much", "'much'"), ("wind", "calm", "'calm'"), ("price", "cheap", "'cheap'")],
+)
+def test_one_broken_series_among_many_may_be_dropped(project, column, value, said):
+    give(project, changed(column, 7, value), data__on_bad_series="drop")
+
+    done = project.stage("preprocess")
+
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("left out: south")]
+    assert len(lines) == 1
+    assert all(word in lines[0] for word in (said, f"{column!r}", row_of(7)))
+    meta = json.loads(project.paths("co2-weekly").meta.read_text(encoding="utf-8"))
+    assert list(meta["dropped"]) == ["south"]
+    assert meta["shape"]["rows"] == 2
+
+
+@pytest.fixture(scope="module")
+def panel_run(pristine, tmp_path_factory):
+    """A project with a run of the panel, ready to forecast."""
+    project = pristine.copy(tmp_path_factory.mktemp("panel") / "project")
+    give(project, panel(), data__on_bad_series="drop")
+    for stage in ("preflight", "preprocess", "train", "evaluate"):
+        done = project.stage(stage)
+        assert done.returncode == 0, done.stderr
+    return project
+
+
+def forecast(project, table):
+    table.to_csv(project.path / "new.csv", index=False)
+    (project.path / "out.csv").unlink(missing_ok=True)
+    return project.stage("forecast", "--run-id", "co2-weekly", "--input", "new.csv", "--output", "out.csv")
+
+
+def prices_end_early(*sites):
+    """The last two prices of the horizon are not known."""
+    table = panel()
+    last = table["when"] > "2024-01-09 09:00:00"  # the last target is of 07:00
+    assert last.sum() == 2 * 3
+    table.loc[last & table["site"].isin(sites), "price"] = np.nan
+    return table
+
+
+def test_prices_that_end_early_in_every_series_leave_no_forecast(panel_run):
+    done = forecast(panel_run, prices_end_early("north", "south", "west"))
+
+    assert_clear_failure(done, 25, "'north'", "'price'", "2024-01-09 10:00:00", "2 more series")
+    assert not (panel_run.path / "out.csv").exists()
+
+
+def test_a_series_whose_prices_end_early_is_dropped_and_the_others_are_forecast(panel_run):
+    assert forecast(panel_run, panel()).returncode == 0
+    whole = pd.read_csv(panel_run.path / "out.csv")
+
+    done = forecast(panel_run, prices_end_early("south"))
+
+    assert done.returncode == 0, done.stderr
+    assert "left out: south" in done.stderr
+    assert "no 'price' at 2024-01-09 10:00:00" in done.stderr
+    found = pd.read_csv(panel_run.path / "out.csv")
+    assert found["series_id"].unique().tolist() == ["north", "west"]
+    others = whole[whole["series_id"] != "south"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, others, check_exact=True)
+
+
+def test_where_no_series_may_be_dropped_prices_that_end_early_are_an_error(panel_run, tmp_path):
+    project = panel_run.copy(tmp_path / "project")
+    give(project, prices_end_early("south"))
+    for stage in ("preflight", "preprocess", "train", "evaluate"):
+        done = project.stage(stage)
+        assert done.returncode == 0, done.stderr
+
+    assert_clear_failure(project.stage("forecast"), 25, "'south'", "'price'", "2024-01-09 10:00:00", "on_bad_series")
+
+
+@pytest.mark.parametrize(
+    ("table", "exit_code", "words"),
+    [
+        (lambda: panel().drop(columns="price"), 25, ["'price'"]),
+        (lambda: panel().assign(price="cheap"), 25, ["'price'", "numbers", "'cheap'"]),
+        (lambda: panel(steps=20), 26, ["'north'", "24 steps", "20"]),
+        (lambda: changed("site", 5, None), 25, ["'site'", row_of(5)]),
+    ],
+    ids=["a column less", "text for numbers", "too short", "an empty id"],
+)
+def test_a_run_refuses_a_new_panel_by_what_is_wrong_with_it(panel_run, table, exit_code, words):
+    assert_clear_failure(forecast(panel_run, table()), exit_code, *words)
+    assert not (panel_run.path / "out.csv").exists()
