@@ -53,7 +53,8 @@ def _fit_kernel(
     lookback, horizon = source.lookback, source.horizon
     inputs = lookback + source.covariates.past * lag_basis(lookback).shape[1]
     level = RidgeForecaster(np.zeros((inputs, horizon), np.float32), effects, 0.0)
-    gram, cross, incomplete = _moments(source, train, level)
+    gram = _gram(source, train, level)
+    cross, incomplete = _cross(source, train, level)
     solvers = [_Solver(gram, lookback, weight) for weight in (PAST_WEIGHTS if inputs > lookback else (1.0,))]
     candidates = [(solver, penalty) for solver in solvers for penalty in PENALTIES]
     ridges = [RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty)) for solver, penalty in candidates]
@@ -63,7 +64,7 @@ def _fit_kernel(
     ridge, error = ridges[best], errors[best]
     if incomplete:
         for _ in range(IMPUTATIONS):
-            cross = _moments(source, train, ridge)[1]
+            cross, _ = _cross(source, train, ridge)
             ridge = RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty))
         error = _squared_errors(source, validation, [ridge])[0]
     return ridge, float(error)
@@ -115,20 +116,24 @@ def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.nda
         yield inputs, source.outputs(rows, origins) - level - ahead
 
 
-def _moments(
-    source: WindowSource, windows: WindowIndex, imputer: RidgeForecaster
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Mean products of inputs with themselves and with targets, missing ones imputed; whether there were any."""
-    size = len(imputer.kernel)
-    gram, cross, incomplete = np.zeros((size, size)), np.zeros((size, source.horizon)), False
+def _gram(source: WindowSource, windows: WindowIndex, imputer: RidgeForecaster) -> np.ndarray:
+    """Mean products of inputs with themselves."""
+    gram = np.zeros((len(imputer.kernel), len(imputer.kernel)))
+    for inputs, _ in _chunks(Remainder(source, imputer.effects), windows):
+        gram += inputs.T @ inputs
+    return gram / len(windows)
+
+
+def _cross(source: WindowSource, windows: WindowIndex, imputer: RidgeForecaster) -> tuple[np.ndarray, bool]:
+    """Mean products of inputs with targets, missing ones imputed; whether there were any."""
+    cross, incomplete = np.zeros((len(imputer.kernel), source.horizon)), False
     for inputs, targets in _chunks(Remainder(source, imputer.effects), windows):
         missing = np.isnan(targets)
         if missing.any():
             incomplete = True
             targets = np.where(missing, inputs @ imputer.kernel, targets)
-        gram += inputs.T @ inputs
         cross += inputs.T @ targets
-    return gram / len(windows), cross / len(windows), incomplete
+    return cross / len(windows), incomplete
 
 
 def _squared_errors(source: WindowSource, windows: WindowIndex, candidates: list[RidgeForecaster]) -> np.ndarray:
