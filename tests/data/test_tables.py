@@ -184,7 +184,9 @@ def test_a_cell_that_is_no_number_is_an_error_or_marks_its_series(folder):
     table.iloc[4, 2] = "many"
     table.iloc[5, 2] = "inf"
 
-    with pytest.raises(DataError, match=r"'load' must hold finite numbers or empty cells.*'many' in row 5 after"):
+    with pytest.raises(
+        DataError, match=r"'load' of series 'b' must hold finite numbers or empty cells.*'many' in row 5 after"
+    ):
         read_table(folder, table)
     panel = read_table(folder, table, on_bad_series="drop")
 
