@@ -65,6 +65,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
     scored = evaluate_forecasts(forecasts, baselines, prepared.names, np.ones(len(prepared.names)))
     file = io.BytesIO()
     write_predictions(file, forecasts, prepared.names, prepared.timestamps)
+    predictions = pd.read_parquet(file)
     lookback = prepared.settings.lookback
     sizes = model_settings(params.spline, params.model, lookback, prepared.settings.horizon, 1, 100)
     return FinishedRun(
@@ -92,7 +93,8 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "intervals": {"coverage": params.evaluate.coverage},
             **scored,
         },
-        pd.read_parquet(file),
+        predictions[["series_id", "y_true", "y_pred"]],
+        predictions,
         _forecast(prepared, prepared.settings.horizon),
     )
 

@@ -30,7 +30,9 @@ class FinishedRun:
         training: Its training.json.
         history: `epoch, loss, validation_mse`.
         scores: Its metrics file.
-        predictions: `series_id, origin, timestamp, step, y_true, y_pred, y_lower, y_upper` of all test windows.
+        targets: `series_id, y_true, y_pred` of all test windows.
+        predictions: `series_id, origin, timestamp, step, y_true, y_pred, y_lower, y_upper` of the test windows of the
+            series that are shown.
         forecast: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper` beyond the last observations.
     """
 
@@ -40,6 +42,7 @@ class FinishedRun:
     training: Mapping[str, Any]
     history: pd.DataFrame
     scores: Mapping[str, Any]
+    targets: pd.DataFrame
     predictions: pd.DataFrame
     forecast: pd.DataFrame
 
@@ -51,8 +54,7 @@ class FinishedRun:
     @property
     def shown(self) -> Sequence[str]:
         """Names of the series in pictures: all of a few; of many, a choice by their scores."""
-        names = self.prepared.names
-        return names if len(names) <= SHOWN_SERIES else shown_series(self.scores["per_series"])
+        return _shown(self.prepared, self.scores)
 
     @property
     def ahead(self) -> Sequence[str]:
@@ -102,7 +104,7 @@ class FinishedRun:
 
     def residuals(self) -> np.ndarray:
         """Target less forecast in the units that are scored: `(windows, horizon)`."""
-        table = self.predictions
+        table = self.targets
         missed = (table["y_true"] - table["y_pred"]).to_numpy()
         if self.scores["scale"] == "standardized":
             names = table["series_id"].astype("category").cat
@@ -136,6 +138,12 @@ def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
         training,
         read_table(paths.history, "epoch", "loss", "validation_mse"),
         scores,
-        read_table(paths.predictions, "y_true", *FORECAST_COLUMNS),
+        read_table(paths.predictions, "series_id", "y_true", "y_pred"),
+        read_table(paths.predictions, "y_true", *FORECAST_COLUMNS, series=_shown(prepared, scores)),
         read_table(paths.forecast, *FORECAST_COLUMNS),
     )
+
+
+def _shown(prepared: Prepared, scores: Mapping[str, Any]) -> Sequence[str]:
+    names = prepared.names
+    return names if len(names) <= SHOWN_SERIES else shown_series(scores["per_series"])

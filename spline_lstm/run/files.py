@@ -101,6 +101,23 @@ def write_pickle(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, pickle.dumps(_plain(content), protocol=PICKLE_PROTOCOL))
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """A file to read from.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        ArtifactError: It is not a readable file.
+    """
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise InputNotFoundError(f"`{path}` must exist. Received: no such file. {WAY_BACK}") from error
+    except OSError as error:
+        raise ArtifactError(f"`{path}` must be a readable file. Received: {error.strerror or error}.") from error
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a whole file.
 
@@ -108,7 +125,7 @@ def read_bytes(path: Path) -> bytes:
         InputNotFoundError: There is no such file.
         ArtifactError: It is not a readable file.
     """
-    with _reading(path) as file:
+    with reading(path) as file:
         return file.read()
 
 
@@ -135,7 +152,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         InputNotFoundError: There is no such file.
         ArtifactError: It is not an npz of plain arrays.
     """
-    with _reading(path) as file:
+    with reading(path) as file:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
@@ -193,17 +210,6 @@ def require_input(path: Path) -> None:
             f"The input must be a file. Received: {str(path)!r:.200}, which is none. "
             "Mend data.path in params.yaml, INPUT_PATH or --input."
         )
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[BinaryIO]:
-    try:
-        with path.open("rb") as file:
-            yield file
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"`{path}` must exist. Received: no such file. {WAY_BACK}") from error
-    except OSError as error:
-        raise ArtifactError(f"`{path}` must be a readable file. Received: {error.strerror or error}.") from error
 
 
 class _BuiltinsUnpickler(pickle._Unpickler):

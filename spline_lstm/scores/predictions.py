@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spline_lstm.run.errors import ArtifactError
-from spline_lstm.run.files import CORRUPT, WAY_BACK, read_bytes
+from spline_lstm.run.files import CORRUPT, WAY_BACK, reading
 from spline_lstm.scores.evaluation import Forecasts
 
 CHUNK = 4096  # windows per row group
@@ -38,24 +37,30 @@ def write_predictions(
         writer.close()
 
 
-def read_table(path: Path, *columns: str) -> pd.DataFrame:
+def read_table(path: Path, *columns: str, series: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a CSV or Parquet file that a stage has left; `timestamp` and `origin` as times.
+
+    Args:
+        path: The file.
+        columns: Those that are wanted.
+        series: Of a Parquet file, those whose rows are wanted; None: all.
 
     Raises:
         InputNotFoundError: There is no such file.
         ArtifactError: It is no such table, or lacks one of the columns.
     """
-    content = io.BytesIO(read_bytes(path))
     times = [column for column in ("timestamp", "origin") if column in columns]
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(content, columns=list(columns))
-        names = {"dtype": {"series_id": str}, "keep_default_na": False, "na_values": [""]}  # a series may be called NA
-        return pd.read_csv(content, usecols=list(columns), parse_dates=times, **names)
-    except CORRUPT as error:
-        raise ArtifactError(
-            f"`{path}` must be a table of {', '.join(columns)}. Received: {error}. {WAY_BACK}"
-        ) from error
+    names = {"dtype": {"series_id": str}, "keep_default_na": False, "na_values": [""]}  # a series may be called NA
+    wanted = None if series is None else [("series_id", "in", list(series))]
+    with reading(path) as file:
+        try:
+            if path.suffix == ".parquet":
+                return pd.read_parquet(file, columns=list(columns), filters=wanted)
+            return pd.read_csv(file, usecols=list(columns), parse_dates=times, **names)
+        except CORRUPT as error:
+            raise ArtifactError(
+                f"`{path}` must be a table of {', '.join(columns)}. Received: {error}. {WAY_BACK}"
+            ) from error
 
 
 def target_span(forecasts: Forecasts, timestamps: pd.DatetimeIndex) -> dict[str, Any]:

@@ -178,6 +178,18 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
         pd.testing.assert_frame_equal(again, table.drop(columns="other"), check_dtype=False)
 
 
+def test_the_windows_of_some_series_are_read_alone(tmp_path):
+    origins = np.arange(6)
+    forecasts, clock = forecasts_of(origins, horizon=2), clock_for(origins, 2)
+    (tmp_path / "all.parquet").write_bytes(parquet(forecasts, clock).getvalue())
+
+    table = read_table(tmp_path / "all.parquet", *COLUMNS, series=["oil"])
+
+    everything = slow_rows(forecasts, range(12), clock)
+    assert 0 < len(table) < len(everything)
+    assert_rows(table.reset_index(drop=True), [row for row in everything if row[0] == "oil"])
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_what_is_no_such_table_is_said_to_be_none(tmp_path, suffix):
     file = tmp_path / f"table.{suffix}"
