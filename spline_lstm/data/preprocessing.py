@@ -52,10 +52,9 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     scaler = StandardScaler.fit(row[:known] for row, known in heads)
     numbers = np.arange(1, kept.sum() + 1, dtype=np.int32)
     prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, numbers), dropped=dropped, splits=splits)
-    for split in SPLITS:
-        prepared.windows(split)
+    windows = {split: prepared.windows(split) for split in SPLITS}
     # A row is known by its number from 1, if training sees a window of it.
-    seen = np.isin(numbers - 1, prepared.windows("train").first_rows)
+    seen = np.isin(numbers - 1, windows["train"].first_rows)
     return replace(prepared, source=replace(prepared.source, identities=np.where(seen, numbers, UNKNOWN)))
 
 
