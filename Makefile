@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DATA ?= ../shared/data/ETTh1.csv
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-speed bench-unseen bench-peers
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-panel bench-speed bench-unseen bench-peers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ bench-speed: $(INSTALLED) $(PEERS)  ## speed beside neuralforecast, on DATA; a q
 
 bench-unseen: $(INSTALLED)  ## the defaults on a series that was made for it
 	python -m benchmarks.unseen
+
+bench-panel: $(INSTALLED)  ## time and memory on up to 10,000 series; half an hour
+	python -m benchmarks.panel
 
 bench-peers: $(PEERS)  ## neuralforecast, in an environment of its own, for bench-speed
 
