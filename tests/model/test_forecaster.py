@@ -337,7 +337,7 @@ class TestEveryRole:
 
         chosen = np.flatnonzero(origins < source.targets.ends[rows] - HORIZON)
 
-        windows, targets = seen.gather(WindowIndex(rows, origins, 0), chosen)
+        windows, targets = seen.gather(WindowIndex.of(rows, origins), chosen)
 
         whole = model(source.windows(rows[chosen], origins[chosen])).numpy()
         added = model.member_forecasts(windows)[0].numpy()
