@@ -111,7 +111,9 @@ def _usable_rows(series: Series, drop: bool) -> np.ndarray:
         DataError: A row is not so and may not be left out, or none is.
     """
     settings, rows = series.settings, np.arange(len(series.names))
-    usable = series.source.usable(rows, series.layout.ends[rows] - 1, settings.longest_gap, settings.max_missing)
+    usable = series.source.filled.usable(
+        rows, series.layout.ends[rows] - 1, settings.lookback, settings.longest_gap, settings.max_missing
+    )
     faults = {
         name: Fault(f"have all known covariates over the horizon of {settings.horizon} steps", what)
         for name, what in series.lacking.items()

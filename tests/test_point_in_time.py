@@ -150,7 +150,10 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
     np.testing.assert_array_equal(prepared.source.identities[same], again.source.identities[rows])
     before, after = prepared.source.windows(same, origins), again.source.windows(rows, origins)
     assert [name for name in before._fields if getattr(before, name).tobytes() != getattr(after, name).tobytes()] == []
-    before, after = prepared.source.usable(same, origins, 40, 0.95), again.source.usable(rows, origins, 40, 0.95)
+    before, after = (
+        part.source.filled.usable(numbers, origins, lookback, 40, 0.95)
+        for part, numbers in ((prepared, same), (again, rows))
+    )
     np.testing.assert_array_equal(before, after)
 
 

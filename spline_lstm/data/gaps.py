@@ -67,6 +67,42 @@ class FilledSeries:
         index = np.minimum(np.searchsorted(self.missing, positions), self.missing.size - 1)
         return np.where(self.observed[positions], 0, self.since[index])
 
+    def of_rows(self, rows: slice) -> FilledSeries:
+        """Some rows that follow each other, as views."""
+        begin, end = self.layout.offsets[[rows.start, rows.stop]]
+        first, last = np.searchsorted(self.missing, [begin, end])
+        return FilledSeries(
+            self.layout.of(rows),
+            self.settled[begin:end],
+            self.observed[begin:end],
+            self.held[first:last],
+            self.since[first:last],
+        )
+
+    def usable(
+        self, rows: np.ndarray, origins: np.ndarray, lookback: int, longest_gap: int, max_missing: float
+    ) -> np.ndarray:
+        """Whether each window is observed well enough, judged by what was known at its origin: `(windows,)`.
+
+        Args:
+            rows: `(windows,)`.
+            origins: `(windows,)`, the calendar step of the last value in each window.
+            lookback: Steps of a window.
+            longest_gap: A window that touches a longer gap is not usable.
+            max_missing: Nor is one with a larger share of missing steps.
+        """
+        ends = self.layout.positions(rows, origins)
+        starts = ends - lookback + 1
+        too_long = np.zeros_like(self.observed)
+        too_long[self.missing] = self.gap_lengths() > longest_gap
+        counts, long_counts = counts_before(~self.observed), counts_before(too_long)
+        share = (counts[ends + 1] - counts[starts]) / lookback
+        # How long an open gap will grow is not known yet: it counts by its length so far.
+        open_steps = self.open_steps(ends)
+        last = ends - open_steps
+        touches = long_counts[np.maximum(last, starts - 1) + 1] > long_counts[starts]
+        return (share <= max_missing) & (open_steps <= longest_gap) & ~touches & (last >= starts)
+
     def gap_lengths(self) -> np.ndarray:
         """`(missing,)`, the length that each missing step's gap has in the end."""
         # The first missing step of a gap is one step after an observation, or the first of its row.
@@ -155,6 +191,11 @@ def _fill_row(
     bridge = (left - level_after) * _bridge(since, until) + (right - level_after) * _bridge(until, since)
     shut = effect + np.where(begun, level_after + bridge, right)
     return np.where(closed, shut, open_), open_, missing - before
+
+
+def counts_before(flags: np.ndarray) -> np.ndarray:
+    """How many of the flags before each position hold: `(steps + 1,)`."""
+    return np.concatenate([[0], np.cumsum(flags, dtype=np.int32)])
 
 
 def _bridge(near: np.ndarray, far: np.ndarray) -> np.ndarray:

@@ -65,6 +65,14 @@ class Layout:
         for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True):
             yield flat[start:end]
 
+    def chunks(self, steps: int) -> Iterator[slice]:
+        """Stretches of rows that hold so many steps at most, or are one row each."""
+        first = 0
+        while first < len(self):
+            fitting = int(np.searchsorted(self.offsets, self.offsets[first] + steps, side="right")) - 1
+            yield slice(first, max(first + 1, fitting))
+            first = max(first + 1, fitting)
+
     def before(self, flat: np.ndarray, step: int) -> Iterator[np.ndarray]:
         """Of each row of a flat array what stands before a calendar step, as views; possibly nothing."""
         for row, start in zip(self.split(flat), self.starts, strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -136,6 +136,7 @@ class Prepared(Series):
     """A preprocessed run: series and the borders of its splits."""
 
     splits: Splits
+    _listed: dict[str, WindowIndex] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def windows(self, split: str) -> WindowIndex:
         """The usable windows of a split.
@@ -143,7 +144,10 @@ class Prepared(Series):
         Raises:
             InsufficientDataError: There is none.
         """
-        return index_windows(self.source, self.splits, split, self.settings.longest_gap, self.settings.max_missing)
+        if split not in self._listed:
+            limits = self.settings.longest_gap, self.settings.max_missing
+            self._listed[split] = index_windows(self.source, self.splits, split, *limits)
+        return self._listed[split]
 
     def targets(self, windows: WindowIndex) -> np.ndarray:
         """Observed targets in original units: `(windows, horizon)`, NaN where nothing was observed."""

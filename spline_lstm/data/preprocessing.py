@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,12 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     rows = _rows(panel, encoding, kept)
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
     scaler = StandardScaler.fit(row[:known] for row, known in heads)
-    numbers = np.arange(1, kept.sum() + 1, dtype=np.int32)
-    prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, numbers), dropped=dropped, splits=splits)
+    identities = np.arange(1, kept.sum() + 1, dtype=np.int32)
+    prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, identities), dropped=dropped, splits=splits)
     windows = {split: prepared.windows(split) for split in SPLITS}
     # A row is known by its number from 1, if training sees a window of it.
-    seen = np.isin(numbers - 1, windows["train"].first_rows)
-    return replace(prepared, source=replace(prepared.source, identities=np.where(seen, numbers, UNKNOWN)))
+    identities[~np.isin(identities - 1, windows["train"].first_rows)] = UNKNOWN
+    return prepared
 
 
 def prepare_for_forecast(panel: Panel, fit: Fitted, drop: bool) -> Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.covariates import Covariates
-from spline_lstm.data.gaps import FilledSeries
+from spline_lstm.data.gaps import FilledSeries, counts_before
 from spline_lstm.data.layout import Layout
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
 from spline_lstm.run.params import SplitParams
 
 SPLITS = ("train", "validation", "test")
 UNKNOWN = 0  # the identity of a row that training did not see
+STEPS_AT_ONCE = 1 << 19  # of rows whose windows are listed together
 
 
 @dataclass(frozen=True)
@@ -188,27 +189,6 @@ class WindowSource:
         values, observed = (self.layout.cut(flat, rows, origins + 1, self.horizon) for flat in flats)
         return np.where(observed, values, np.float32(np.nan))
 
-    def usable(self, rows: np.ndarray, origins: np.ndarray, longest_gap: int, max_missing: float) -> np.ndarray:
-        """Whether each input is observed well enough, judged by what was known at its origin.
-
-        Args:
-            rows: `(windows,)`.
-            origins: `(windows,)`.
-            longest_gap: A window that touches a longer gap is not usable.
-            max_missing: Nor is one with a larger share of missing steps.
-        """
-        filled, ends = self.filled, self.layout.positions(rows, origins)
-        starts = ends - self.lookback + 1
-        too_long = np.zeros_like(filled.observed)
-        too_long[filled.missing] = filled.gap_lengths() > longest_gap
-        counts, long_counts = (_counts(flags) for flags in (~filled.observed, too_long))
-        share = (counts[ends + 1] - counts[starts]) / self.lookback
-        # How long an open gap will grow is not known yet: it counts by its length so far.
-        open_steps = filled.open_steps(ends)
-        last = ends - open_steps
-        touches = long_counts[np.maximum(last, starts - 1) + 1] > long_counts[starts]
-        return (share <= max_missing) & (open_steps <= longest_gap) & ~touches & (last >= starts)
-
 
 @dataclass(frozen=True)
 class WindowIndex:
@@ -233,6 +213,20 @@ class WindowIndex:
         """Args: row and origin of each window, `(windows,)`, int32; how many others were not usable."""
         begins = np.flatnonzero((np.diff(rows, prepend=-1) != 0) | (np.diff(origins, prepend=-2) != 1))
         return cls(rows[begins], origins[begins], np.append(begins, len(rows)), dropped)
+
+    @classmethod
+    def joined(cls, parts: Sequence[WindowIndex]) -> WindowIndex:
+        """Parts of which each has other rows, in order."""
+        before = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        return cls(
+            np.concatenate([part.first_rows for part in parts]),
+            np.concatenate([part.first_origins for part in parts]),
+            np.append(
+                np.concatenate([part.begins[:-1] + count for part, count in zip(parts, before, strict=False)]),
+                before[-1],
+            ),
+            sum(part.dropped for part in parts),
+        )
 
     def __len__(self) -> int:
         return int(self.begins[-1])
@@ -287,27 +281,28 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
     Raises:
         InsufficientDataError: There is none, or not one of their targets was observed.
     """
-    rows, origins = origins_of(source.targets, splits.bounds(name), source.lookback, source.horizon)
-    usable = source.usable(rows, origins, longest_gap, max_missing)
-    if not usable.any():
-        start, end = splits.bounds(name)
+    bounds = splits.bounds(name)
+    found, some_observed = [], False
+    for part in source.targets.chunks(STEPS_AT_ONCE):  # memory and time of each are in proportion to its steps
+        filled = source.filled.of_rows(part)
+        rows, origins = origins_of(filled.layout, bounds, source.lookback, source.horizon)
+        usable = filled.usable(rows, origins, source.lookback, longest_gap, max_missing)
+        rows, origins, dropped = rows[usable], origins[usable], int((~usable).sum())
+        counts, first = counts_before(filled.observed), filled.layout.positions(rows, origins) + 1
+        some_observed |= bool((counts[first + source.horizon] > counts[first]).any())
+        found.append(WindowIndex.of(rows + np.int32(part.start), origins, dropped))
+    windows = WindowIndex.joined(found)
+    if not len(windows):
+        start, end = bounds
         needed = source.horizon + (source.lookback if name == "train" else 0)
         raise InsufficientDataError(
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
-            f"{needed} steps or more. Received: {end - start} steps, {len(origins)} windows"
-            f"{' and all dropped for gaps' if len(origins) else ''}. "
+            f"{needed} steps or more. Received: {end - start} steps, {windows.dropped} windows"
+            f"{' and all dropped for gaps' if windows.dropped else ''}. "
             "Give more data, or shorten windows.horizon or windows.lookback."
         )
-    windows = WindowIndex.of(rows[usable], origins[usable], int((~usable).sum()))
-    counts = _counts(source.filled.observed)
-    first = source.layout.positions(rows[usable], origins[usable]) + 1
-    if not (counts[first + source.horizon] > counts[first]).any():
+    if not some_observed:
         raise InsufficientDataError(
             f"The {name} split must hold observed targets. Received: none. Move split.{name}, or give more data."
         )
     return windows
-
-
-def _counts(flags: np.ndarray) -> np.ndarray:
-    """How many of the flags before each position hold: `(steps + 1,)`."""
-    return np.concatenate([[0], np.cumsum(flags, dtype=np.int32)])

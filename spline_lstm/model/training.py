@@ -316,7 +316,8 @@ def train_batches(
     """
     several = len(seen.remainder.source.identities) > 1
     while True:
-        order = random.permutation(np.arange(len(windows), dtype=np.int32))
+        order = np.arange(len(windows), dtype=np.int32)
+        random.shuffle(order)
         for start in range(0, len(order) - size + 1, size):
             batch, targets = seen.gather(windows, order[start : start + size])
             if augmented:

@@ -1,5 +1,7 @@
 """Rows of unequal length in one flat array, against lists of lists."""
 
+from itertools import zip_longest
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,6 +93,21 @@ def test_rows_that_are_kept_stay_as_they_were(sizes, data):
     remaining = [(row, size) for row, size, keep in zip(rows, sizes, kept, strict=True) if keep]
     assert as_lists(smaller.split(flat)) == as_lists(row for row, _ in remaining)
     assert smaller.starts.tolist() == [start for _, (_, start) in remaining]
+
+
+@given(sizes=rows_and_starts, most=st.integers(1, 30))
+@settings(max_examples=60)
+def test_chunks_are_all_rows_in_order_as_many_at_a_time_as_fit(sizes, most):
+    rows, layout = build(sizes)
+
+    chunks = [list(range(len(rows))[chunk]) for chunk in layout.chunks(most)]
+
+    assert [number for chunk in chunks for number in chunk] == list(range(len(rows)))
+    for chunk, following in zip_longest(chunks, chunks[1:], fillvalue=[]):
+        steps = sum(len(rows[number]) for number in chunk)
+        assert chunk
+        assert len(chunk) == 1 or steps <= most
+        assert not following or steps + len(rows[following[0]]) > most
 
 
 def test_a_rectangle_spans_the_calendar_in_every_row():

@@ -1,5 +1,7 @@
 """Splits are chronological, and a window belongs to the one that holds all its targets."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import layout_of, ragged_source, source_of
 
+from spline_lstm.data import windows as windows_module
 from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, index_windows, origins_of, split_series
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
 from spline_lstm.run.params import SplitParams
@@ -101,7 +104,9 @@ def test_a_row_among_others_gives_what_it_gives_alone(masks, lookback, horizon, 
         zeros, own = origins_of(alone.layout, (5, CALENDAR), lookback, horizon)
         np.testing.assert_array_equal(origins[numbers == number], own)
         among = numbers[numbers == number], own
-        np.testing.assert_array_equal(together.usable(*among, 2, 0.5), alone.usable(zeros, own, 2, 0.5))
+        np.testing.assert_array_equal(
+            together.filled.usable(*among, lookback, 2, 0.5), alone.filled.usable(zeros, own, lookback, 2, 0.5)
+        )
         for part in ("inputs", "missing", "outputs"):
             if len(own):
                 assert getattr(together, part)(*among).tobytes() == getattr(alone, part)(zeros, own).tobytes()
@@ -134,7 +139,7 @@ def test_a_window_is_judged_by_the_gaps_known_at_its_origin(masks, lookback, lon
     windows = [(row, end) for row, (mask, _) in enumerate(masks) for end in range(lookback, len(mask) + 1)]
     origins = np.array([masks[row][1] + end - 1 for row, end in windows])
 
-    usable = source.usable(np.array([row for row, _ in windows]), origins, longest_gap, max_missing)
+    usable = source.filled.usable(np.array([row for row, _ in windows]), origins, lookback, longest_gap, max_missing)
 
     assert usable.tolist() == [
         usable_as_of(masks[row][0][:end], lookback, longest_gap, max_missing) for row, end in windows
@@ -149,9 +154,9 @@ def test_missing_steps_of_inputs_are_marked_and_missing_targets_stay_missing():
     np.testing.assert_array_equal(source.outputs(*window), [[np.nan, 5]])
 
 
-@given(masks=ragged_masks, lookback=lengths, horizon=lengths)
+@given(masks=ragged_masks, lookback=lengths, horizon=lengths, at_once=st.integers(1, 200))
 @settings(max_examples=80)
-def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, lookback, horizon):
+def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, lookback, horizon, at_once):
     masks = [*masks, ([False] * 40, 0)]  # a row with windows in every split that can have one
     rows, starts = masked_rows(masks)
     source = ragged_source(rows, starts, lookback=lookback, horizon=horizon)
@@ -168,7 +173,8 @@ def test_every_window_of_a_split_is_either_listed_or_counted_as_dropped(masks, l
             for row, origin in pairs
             if usable_as_of(masks[row][0][: origin + 1 - starts[row]], lookback, 2, 0.5)
         ]
-        windows = index_windows(source, splits, name, 2, 0.5)
+        with patch.object(windows_module, "STEPS_AT_ONCE", at_once):  # whichever rows are looked at together
+            windows = index_windows(source, splits, name, 2, 0.5)
         assert list(zip(windows.rows, windows.origins, strict=True)) == kept
         assert (len(windows), windows.dropped) == (len(kept), len(pairs) - len(kept))
 
