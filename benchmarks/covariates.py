@@ -5,15 +5,13 @@ Writes a section of docs/benchmarks.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
-from benchmarks.runs import ROOT, Run, read_scores, run_all
+from benchmarks.runs import ROOT, Run, parser, read_scores, run_all
 
 EXAMPLE = ROOT / "examples" / "nyc-weather" / "params.yaml"
 VARIANTS: dict[str, dict[str, object]] = {
@@ -35,12 +33,7 @@ def example_params() -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3), help="(%(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="where runs are kept (%(default)s)")
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
+    options = parser(__doc__).parse_args()
     params = example_params()
     runs = {
         (title, seed): Run(f"covariates/{number}-{seed}", {**params, **variant, "seed": seed})

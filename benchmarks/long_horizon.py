@@ -7,17 +7,17 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from benchmarks import runs
 from benchmarks.runs import ROOT
 
 ETTH1 = ROOT.parent / "shared" / "data" / "ETTh1.csv"
 HORIZONS = (96, 192, 336, 720)
 SPLIT = (8640, 2880, 2880)
-SEEDS = (1, 2, 3)
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Options that all benchmarks on such a file share."""
-    result = argparse.ArgumentParser(description=description)
+    result = runs.parser(description)
     result.add_argument(
         "--data",
         type=Path,
@@ -26,11 +26,6 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--split", type=int, nargs=3, default=SPLIT, metavar="ROWS", help="of train, validation and test (%(default)s)"
-    )
-    result.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="(%(default)s)")
-    result.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
-    result.add_argument(
-        "--folder", type=Path, default=ROOT / ".bench", help="where runs are kept; finished ones are not repeated"
     )
     return result
 

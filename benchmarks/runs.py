@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -41,6 +42,17 @@ class Run:
     params: Mapping[str, Any] = field(default_factory=dict)
     prelude: str = ""
     modules: tuple[str, ...] = STAGES
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Options of benchmarks that make runs."""
+    result = argparse.ArgumentParser(description=description)
+    result.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3), help="(%(default)s)")
+    result.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
+    result.add_argument(
+        "--folder", type=Path, default=ROOT / ".bench", help="where runs are kept; finished ones are not repeated"
+    )
+    return result
 
 
 def project_params(values: Mapping[str, Any]) -> dict[str, Any]:

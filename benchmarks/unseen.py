@@ -6,15 +6,13 @@ outages. Writes a section of docs/benchmarks.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.page import BENCHMARKS, machine, spread, table, write_section
-from benchmarks.runs import ROOT, Run, read_scores, run_all
+from benchmarks.runs import Run, parser, read_scores, run_all
 
 STEPS, HORIZON = 6000, 48
 METHODS = {
@@ -47,11 +45,7 @@ def series() -> pd.DataFrame:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 3), help="(%(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (%(default)s)")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="where runs are kept (%(default)s)")
-    options = parser.parse_args()
+    options = parser(__doc__).parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     file = options.folder.resolve() / "unseen.csv"
     frame = series()

@@ -231,7 +231,11 @@ def test_windows_with_other_covariates_are_refused(role):
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_windows_of_few_rows_or_of_unknown_ones_fit(rows):
-    build().require_fit(source(), rows)
+    model, seen = build(), source()
+
+    model.require_fit(seen, rows)
+
+    assert np.isfinite(model(seen.windows(np.array([0]), np.array([14])))).all()
 
 
 def test_each_row_and_the_unknown_one_has_a_forecast_of_its_own():
