@@ -19,7 +19,7 @@ run: $(INSTALLED)  ## run the pipeline on params.yaml
 test: $(INSTALLED)  ## run the tests, with line coverage
 	pytest --numprocesses 2 --dist worksteal
 
-bench: $(INSTALLED)  ## accuracy on the long-horizon protocol, on DATA=FILE; half an hour
+bench: $(INSTALLED)  ## accuracy on the long-horizon protocol, on DATA=FILE; three quarters of an hour
 	python -m benchmarks.accuracy --data $(DATA)
 
 bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
