@@ -14,8 +14,7 @@ from spline_lstm.run.params import Params
 
 log = logging.getLogger(__name__)
 
-PAYS = 0.01  # share of the squared validation error of the linear forecast: less is noise
-TRIAL_PAYS = 0.02  # the same of a trial, whose seed alone is worth most of a percent
+PAYS = 0.01  # share of the squared validation error: less is noise
 TRIAL_EPOCHS = 3
 
 
@@ -45,13 +44,11 @@ def decide_clock(
     choices = [(plain, without), (source, with_clock)]
     if wanted is None:
         errors = [squared_error(seen, validation, ridge) for seen, ridge in choices]
-        if errors[1] < (1 - PAYS) * errors[0]:
-            return choices[1]
-        if daily:
+        if not _pays(*errors) and daily:
             log.info("trying with and without covariates of the clock, %d epochs each", TRIAL_EPOCHS)
             errors = [_trial(seen, train, validation, params, ridge) for seen, ridge in choices]
-            if errors[1] < (1 - TRIAL_PAYS) * errors[0]:
-                return choices[1]
+        if _pays(*errors):
+            return choices[1]
     return choices[0]
 
 
@@ -70,6 +67,10 @@ def new_forecaster(
     model = SplineForecaster(**settings)
     model.set_linear(ridge)
     return model
+
+
+def _pays(without: float, with_clock: float) -> bool:
+    return with_clock < (1 - PAYS) * without
 
 
 def _trial(
