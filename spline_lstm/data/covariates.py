@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from spline_lstm.data.layout import Layout
 
@@ -70,12 +71,22 @@ class Covariates:
         """Known covariates of stretches that begin at calendar steps: `(windows, length, known)`."""
         return self.known[self.layout.positions(series, starts)[:, None] + np.arange(length)]
 
+    @property
+    def alike(self) -> bool:
+        """Whether all series have the same covariates that are known in advance: those of the calendar."""
+        return not self.known.shape[1] and not self.static.shape[1]
+
     def effect(self, effects: np.ndarray) -> np.ndarray:
-        """The linear effect of all that is known in advance, `(known steps,)`, float32, in the layout of `known`.
+        """The linear effect of all that is known in advance, float32.
 
         Args:
             effects: `(1 + static, known + calendar)`: of the covariates, then of their products with each static one.
+
+        Returns:
+            `(known steps,)`, in the layout of `known`; `(time + horizon,)` where the series are alike.
         """
+        if self.alike:
+            return self.calendar @ effects[0]
         result = np.empty(self.layout.size, np.float32)
         own = self.known.shape[1]
         parts = zip(self.layout.split(result), self.layout.starts, self.layout.offsets, self.static, strict=False)
@@ -84,3 +95,9 @@ class Covariates:
             part[:] = self.known[offset : offset + len(part)] @ slopes[:own]
             part += self.calendar[start : start + len(part)] @ slopes[own:]
         return result
+
+    def effect_steps(self, effect: np.ndarray, series: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+        """What `effect` gave, of stretches that begin at calendar steps: `(windows, length)`."""
+        if self.alike:
+            return sliding_window_view(effect, length)[starts]
+        return self.layout.cut(effect, series, starts, length)

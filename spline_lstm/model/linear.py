@@ -35,7 +35,8 @@ class Remainder:
         ahead: np.ndarray | float = 0.0
         if self._effect is not None:
             covariates, length = self.source.covariates, lookback + self.source.horizon
-            effect = covariates.layout.cut(self._effect, covariates.series[rows], origins - lookback + 1, length)
+            series, starts = covariates.series[rows], origins - lookback + 1
+            effect = covariates.effect_steps(self._effect, series, starts, length)
             values, ahead = values - effect[:, :lookback], effect[:, lookback:]
         level = values[:, -1:]
         return values - level, level, ahead

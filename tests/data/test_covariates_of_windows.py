@@ -37,12 +37,12 @@ def test_an_effect_is_the_sum_of_slopes_that_static_covariates_shift(covariates,
     width = channels["known"] + channels["calendar"]
     effects = np.random.default_rng(seed).normal(size=(1 + channels["static"], width)).astype(np.float32)
 
-    found = list(covariates.layout.split(covariates.effect(effects)))
-
-    known = list(covariates.layout.split(covariates.known))
+    effect, layout = covariates.effect(effects), covariates.layout
+    known = list(layout.split(covariates.known))
     for series, static in enumerate(covariates.static):
-        for step, value in enumerate(found[series]):
-            now = np.append(known[series][step], covariates.calendar[covariates.layout.starts[series] + step])
+        whole = np.array([series]), layout.starts[[series]], layout.lengths[series]
+        for step, value in enumerate(covariates.effect_steps(effect, *whole)[0]):
+            now = np.append(known[series][step], covariates.calendar[layout.starts[series] + step])
             expected = sum(now @ effect * factor for effect, factor in zip(effects, [1, *static], strict=True))
             assert value == pytest.approx(expected, abs=1e-4)
 
