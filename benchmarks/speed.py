@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,10 @@ from spline_lstm.data.prepared import Prepared
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
-from spline_lstm.model.clock import decide_clock, new_forecaster
+from spline_lstm.model.clock import new_forecaster, start_fit
 from spline_lstm.model.linear import Remainder
 from spline_lstm.model.ridge import fit_ridge
-from spline_lstm.model.sizing import train_settings
-from spline_lstm.model.training import MemberInputs, compiled_step, fit, mix, predict, train_batches
+from spline_lstm.model.training import MemberInputs, compiled_step, mix, predict, train_batches
 from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
@@ -130,20 +129,16 @@ def _prepared(params: Params) -> Prepared:
 
 
 def _ours(params: Params, title: str) -> dict[str, Outcome]:
-    """Outcomes of the ridge that lies underneath, which is there first, and of the whole model."""
+    """Outcomes of the ridge that lies underneath, and of the whole model, whose seconds include the ridge's."""
     start = time.perf_counter()
     prepared = _prepared(params)
     train, validation, test = (prepared.windows(split) for split in SPLITS)
-    daily = prepared.encoding.calendar.weekdays
-    source, ridge = decide_clock(prepared.source, train, validation, params, daily)
-    prepared = replace(prepared, source=source)
-    alone = _outcome(start, prepared, ridge.predict(source, test.rows, test.origins))
-    model = new_forecaster(source, train, params, ridge)
-    resolved = train_settings(params.train, len(prepared.names))
-    result = fit(model, source, train, validation, resolved, params.seed)
-    model.set_weights(result.best)
-    mix(model, source, validation)
-    return {RIDGE: alone, title: _outcome(start, prepared, predict(model, source, test.rows, test.origins))}
+    ridge = fit_ridge(prepared.source, train, validation)
+    alone = _outcome(start, prepared, ridge.predict(prepared.source, test.rows, test.origins))
+    fit = start_fit(prepared.source, train, validation, params)
+    fit.model.set_weights(fit.finish().best)
+    mix(fit.model, fit.source, validation)
+    return {RIDGE: alone, title: _outcome(start, prepared, predict(fit.model, fit.source, test.rows, test.origins))}
 
 
 def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome:

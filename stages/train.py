@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.data.prepared import load_prepared
-from spline_lstm.model.sizing import train_settings
 from spline_lstm.run.files import sha256, write_json, write_text
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
 
@@ -23,21 +22,20 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     windows, validation = prepared.windows("train"), prepared.windows("validation")
-    source, daily = prepared.source, prepared.encoding.calendar.weekdays
+    source = prepared.source
     del prepared  # observations in original units take more memory than all that training needs
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
-    from spline_lstm.model.clock import decide_clock, new_forecaster
-    from spline_lstm.model.training import fit, mix
+    from spline_lstm.model.clock import start_fit
+    from spline_lstm.model.training import mix
 
-    source, ridge = decide_clock(source, windows, validation, params, daily)
-    model = new_forecaster(source, windows, params, ridge)
+    fit = start_fit(source, windows, validation, params)
+    model = fit.model
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
-    resolved = train_settings(params.train, len(source.identities))
-    result = fit(model, source, windows, validation, resolved, params.seed)
+    result = fit.finish()
 
     model.set_weights(result.best)
-    errors = mix(model, source, validation)
+    errors = mix(model, fit.source, validation)
     save_checkpoint(model, paths.best_checkpoint)
     model.set_weights(result.last)  # its share stays that of the best
     save_checkpoint(model, paths.last_checkpoint)
@@ -52,8 +50,8 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
         {
             "run_id": params.run_id,
             "model": {**model.settings, "share": model.share},
-            "train": resolved.model_dump(mode="json"),
-            "clock": source.covariates.optional > 0,
+            "train": fit.params.model_dump(mode="json"),
+            "clock": fit.source.covariates.optional > 0,
             "validation": errors,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,

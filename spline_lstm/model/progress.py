@@ -20,24 +20,27 @@ class FitProgress:
     estimate starts behind it.
 
     Args:
-        epochs: At most.
+        done: Epochs that were done before.
+        epochs: At most, those included.
         steps: Batches of an epoch.
     """
 
-    def __init__(self, epochs: int, steps: int) -> None:
+    def __init__(self, done: int, epochs: int, steps: int) -> None:
+        self.done = done
         self.epochs = epochs
         self.steps = steps
         self.bar: tqdm | None = None
         self.started = 0.0
-        log.info("compiling; then at most %d epochs of %d batches", epochs, steps)
+        if not done:
+            log.info("compiling; then at most %d epochs of %d batches", epochs, steps)
 
     def batch_done(self) -> None:
         if self.bar is None:
             self.started = time.monotonic()
             self.bar = tqdm(
                 total=self.epochs * self.steps,
-                initial=1,
-                desc=f"epoch 1/{self.epochs}",
+                initial=self.done * self.steps + 1,
+                desc=f"epoch {self.done + 1}/{self.epochs}",
                 unit="batch",
                 mininterval=PROGRESS_SECONDS,
                 dynamic_ncols=True,
@@ -49,7 +52,7 @@ class FitProgress:
     def epoch_done(self, epoch: int, loss: float, validation: float) -> None:
         assert self.bar is not None
         if self.bar.disable:
-            seconds = (time.monotonic() - self.started) / epoch
+            seconds = (time.monotonic() - self.started) / (epoch - self.done)
             log.info(
                 "epoch %d/%d: loss %.4f, validation %.4f; %.1f s an epoch, at most %.0f s left",
                 *(epoch, self.epochs, loss, validation, seconds, seconds * (self.epochs - epoch)),

@@ -6,11 +6,13 @@ It is a baseline by itself and the linear part under the recurrent forecaster.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.effects import fit_effects
+from spline_lstm.model.evidence import clear_gain
 from spline_lstm.model.linear import Remainder, RidgeForecaster
 from spline_lstm.model.splines import lag_basis
 
@@ -26,9 +28,20 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     """Solve on train windows for every penalty, and keep what has the least validation error.
 
     Effects of known covariates and the kernel of what they leave take turns (Cochrane & Orcutt 1949): each is
-    solved in closed form while the other stands. Effects that do not pay on validation windows are left out.
+    solved in closed form while the other stands. Effects that do not pay on validation windows are left out; those of
+    the clock and the year, for which nobody asked, where they do not pay clearly.
     """
     train, validation = train.at_most(MOST_WINDOWS), validation.at_most(MOST_WINDOWS)
+    plain = _fit(source.without_clock(), train, validation)
+    if not (optional := source.covariates.optional):
+        return plain
+    plain = replace(plain, effects=np.pad(plain.effects, ((0, 0), (0, optional))))
+    with_clock = _fit(source, train, validation)
+    before, after = (_errors_of_windows(source, validation, ridge) for ridge in (plain, with_clock))
+    return with_clock if clear_gain(before, after, validation.origins, source.horizon) else plain
+
+
+def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
     channels = source.covariates.channels
     nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
@@ -102,11 +115,6 @@ def typical_sizes(source: WindowSource, windows: WindowIndex, effects: np.ndarra
     return tuple(float(size) if size > 0 else 1.0 for size in sizes)  # type: ignore[return-value]
 
 
-def squared_error(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster) -> float:
-    """Of all observed targets together, standardized."""
-    return float(_squared_errors(source, windows.at_most(MOST_WINDOWS), [ridge])[0])
-
-
 def _chunks(remainder: Remainder, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Linear inputs and level-free targets, some at a time."""
     source = remainder.source
@@ -143,3 +151,9 @@ def _squared_errors(source: WindowSource, windows: WindowIndex, candidates: list
         for index, candidate in enumerate(candidates):
             totals[index] += np.nansum((inputs @ candidate.kernel - targets) ** 2, dtype=float)
     return totals
+
+
+def _errors_of_windows(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster) -> np.ndarray:
+    """Sums of squared errors over observed targets, `(windows,)`."""
+    parts = _chunks(Remainder(source, ridge.effects), windows)
+    return np.concatenate([np.nansum((inputs @ ridge.kernel - targets) ** 2, axis=1) for inputs, targets in parts])

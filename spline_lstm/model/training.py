@@ -93,15 +93,8 @@ def seed_everything(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def fit(
-    model: SplineForecaster,
-    source: WindowSource,
-    train: WindowIndex,
-    validation: WindowIndex,
-    params: TrainParams,
-    seed: int,
-) -> FitResult:
-    """Train the members of `model` in place.
+class Fit:
+    """Trains the members of a model in place, epoch by epoch; between epochs it can wait.
 
     The windows come in a new order at each pass, in batches of one shape. An epoch is one pass, but
     `FEWEST_BATCHES` at least and `MOST_BATCHES` at most. Validation scores the moving average of the
@@ -115,42 +108,69 @@ def fit(
         params: As resolved by `sizing.train_settings`.
         seed: Of the order and the augmentation of windows.
 
-    Returns:
-        The averaged weights of the best and of the last epoch.
+    Attributes:
+        history: Epochs so far.
+        best_errors: `(judges, 2)`, of each validation window that judges, in the best epoch so far: the sum of squared
+            errors, standardized, and the number of observed targets.
     """
-    assert params.batch_size is not None
-    size = min(params.batch_size, len(train))
-    steps = min(max(len(train) // size, FEWEST_BATCHES), MOST_BATCHES)
-    # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
-    step, averages = compiled_step(model, PolynomialDecay(0.0, max(1, steps // 2), params.learning_rate))
-    error_of = _compiled_error(model)
-    seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
-    validation = validation.at_most(MOST_JUDGES)
-    batches = train_batches(seen, train, size, np.random.default_rng(seed), bool(params.augment))
 
-    history: list[Epoch] = []
-    best: tuple[float, int, list[np.ndarray]] | None = None
-    progress = FitProgress(params.epochs, steps)
-    for epoch in range(1, params.epochs + 1):
+    def __init__(
+        self,
+        model: SplineForecaster,
+        source: WindowSource,
+        train: WindowIndex,
+        validation: WindowIndex,
+        params: TrainParams,
+        seed: int,
+    ) -> None:
+        assert params.batch_size is not None
+        size = min(params.batch_size, len(train))
+        self.model, self.source, self.params = model, source, params
+        self.steps = min(max(len(train) // size, FEWEST_BATCHES), MOST_BATCHES)
+        # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
+        rate = PolynomialDecay(0.0, max(1, self.steps // 2), params.learning_rate)
+        self._step, self._averages = compiled_step(model, rate)
+        self._errors_of = _compiled_errors(model)
+        self._seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
+        self.judges = validation.at_most(MOST_JUDGES)
+        self._batches = train_batches(self._seen, train, size, np.random.default_rng(seed), bool(params.augment))
+        self.history: list[Epoch] = []
+        self.best_errors = np.empty((0, 2))
+        self._best: tuple[int, list[np.ndarray]] = (0, [])
+        self._trained = [weight.numpy() for weight in model.trainable_variables]
+
+    def go_on(self, epochs: int) -> None:
+        """Train until there are so many epochs in all, or patience or params end it."""
+        epochs = min(epochs, self.params.epochs)
+        progress = FitProgress(len(self.history), epochs, self.steps)
+        while len(self.history) < epochs and len(self.history) - self._best[0] < self.params.patience:
+            self._epoch(progress)
+        progress.close()
+
+    def finish(self) -> FitResult:
+        """Train to the end. The model keeps the weights of the last epoch."""
+        self.go_on(self.params.epochs)
+        best_epoch, best = self._best
+        log.info(
+            "best epoch %d of %d, validation MSE %.4f",
+            *(best_epoch, len(self.history), self.history[best_epoch - 1].validation_mse),
+        )
+        return FitResult(best, self.model.get_weights(), best_epoch, tuple(self.history))
+
+    def _epoch(self, progress: FitProgress) -> None:
+        _assign(self.model, self._trained)
         total = 0.0
-        for batch in islice(batches, steps):
-            total += float(step(*batch))
+        for batch in islice(self._batches, self.steps):
+            total += float(self._step(*batch))
             progress.batch_done()
-        trained = [weight.numpy() for weight in model.trainable_variables]
-        _assign(model, [average.numpy() for average in averages])
-        validation_mse = _mean_error(error_of, seen, validation)
-        averaged = model.get_weights()
-        history.append(Epoch(epoch, total / steps, validation_mse))
-        if best is None or validation_mse < best[0]:
-            best = validation_mse, epoch, averaged
-        progress.epoch_done(epoch, total / steps, validation_mse)
-        if epoch - best[1] >= params.patience:
-            break
-        _assign(model, trained)
-    progress.close()
-    assert best is not None
-    log.info("best epoch %d of %d, validation MSE %.4f", best[1], len(history), best[0])
-    return FitResult(best[2], averaged, best[1], tuple(history))
+        self._trained = [weight.numpy() for weight in self.model.trainable_variables]
+        _assign(self.model, [average.numpy() for average in self._averages])
+        errors = _errors_of_windows(self._errors_of, self._seen, self.judges)
+        validation_mse = float(errors[:, 0].sum() / max(errors[:, 1].sum(), 1.0))
+        if not self.history or validation_mse < self.history[self._best[0] - 1].validation_mse:
+            self._best, self.best_errors = (len(self.history) + 1, self.model.get_weights()), errors
+        self.history.append(Epoch(len(self.history) + 1, total / self.steps, validation_mse))
+        progress.epoch_done(len(self.history), total / self.steps, validation_mse)
 
 
 def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
@@ -281,30 +301,28 @@ def compiled_step(
     return step, averages
 
 
-def _compiled_error(model: SplineForecaster) -> Callable[..., tf.Tensor]:
-    """Sum of squared errors of the members' mean over observed targets, and their number."""
+def _compiled_errors(model: SplineForecaster) -> Callable[..., tf.Tensor]:
+    """Of each window, the sum of squared errors of the members' mean over observed targets, and their number."""
 
     @tf.function(jit_compile=True)
-    def error(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
+    def errors(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
         forecasts = model.member_forecasts(windows)
         observed = tf.math.is_finite(targets)
-        errors = tf.where(observed, targets - sum(forecasts) / len(forecasts), 0.0)
-        return tf.reduce_sum(errors**2), tf.reduce_sum(tf.cast(observed, tf.float32))
+        error = tf.where(observed, targets - sum(forecasts) / len(forecasts), 0.0)
+        return tf.stack([tf.reduce_sum(error**2, axis=1), tf.reduce_sum(tf.cast(observed, tf.float32), axis=1)], axis=1)
 
-    return error
+    return errors
 
 
-def _mean_error(error_of: Callable[..., tf.Tensor], seen: MemberInputs, windows: WindowIndex) -> float:
-    """Mean squared error; a last, partial batch is filled with repeated windows whose targets are hidden."""
+def _errors_of_windows(errors_of: Callable[..., tf.Tensor], seen: MemberInputs, windows: WindowIndex) -> np.ndarray:
+    """`(windows, 2)`, see `_compiled_errors`; a last, partial batch is filled with repeated windows."""
     size = min(PREDICT_BATCH, len(windows))
-    total, count = 0.0, 0.0
+    result = np.empty((len(windows), 2))
     for start in range(0, len(windows), size):
         chosen = np.arange(start, start + size)
-        window, targets = seen.gather(windows, np.minimum(chosen, len(windows) - 1))
-        targets[chosen >= len(windows)] = np.nan
-        squares, observed = error_of(window, targets)
-        total, count = total + float(squares), count + float(observed)
-    return total / max(count, 1.0)
+        errors = errors_of(*seen.gather(windows, np.minimum(chosen, len(windows) - 1))).numpy()
+        result[start : start + size] = errors[: len(windows) - start]
+    return result
 
 
 def train_batches(

@@ -7,10 +7,10 @@ import pytest
 from covariate_sources import source_with
 
 from spline_lstm.data.windows import Splits, index_windows
-from spline_lstm.model.clock import decide_clock
+from spline_lstm.model.clock import start_fit
 from spline_lstm.run.params import parse_params
 
-TIME, LOOKBACK, HORIZON = 1500, 8, 2
+TIME, LOOKBACK, HORIZON, EPOCHS = 1500, 8, 2, 5
 HOURS = np.arange(TIME + HORIZON) % 24
 NIGHT = np.where(HOURS < 12, -1.0, 1.0)
 
@@ -37,7 +37,7 @@ def of_another_course():
     return values / values.std()
 
 
-def decided(values, wanted, daily=True):
+def started(values, wanted):
     source = source_with(values[None], np.empty((1, TIME + HORIZON, 0)), lookback=LOOKBACK)
     clock = NIGHT[:, None].astype(np.float32)
     source = replace(source, covariates=replace(source.covariates, calendar=clock, optional=1))
@@ -47,30 +47,45 @@ def decided(values, wanted, daily=True):
             "data": {"path": "a", "timestamp": "b", "target": "c"},
             "windows": {"horizon": HORIZON},
             "covariates": {"calendar": wanted},
+            "train": {"epochs": EPOCHS},
         }
     )
     train, validation = (
         index_windows(source, Splits(1000, 1250, 1500), name, 3, 0.5) for name in ("train", "validation")
     )
-    used, ridge = decide_clock(source, train, validation, params, daily)
-    assert ridge.effects.shape == (1, used.covariates.optional)
-    return bool(used.covariates.optional)
+    return start_fit(source, train, validation, params)
+
+
+def decided(values, wanted=None):
+    """Whether the recurrence sees the clock, and whether the ridge has its effects."""
+    fit = started(values, wanted)
+    effects = fit.model.known_effects()
+    assert effects.shape == (1, fit.source.covariates.optional)
+    return bool(fit.source.covariates.optional), bool(effects.any())
 
 
 @pytest.mark.parametrize("series", [of_nothing, of_an_effect, of_another_course])
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_clock_is_used_as_params_say(series, wanted):
-    assert decided(series(), wanted) == wanted
+    assert decided(series(), wanted) == (wanted, wanted and series is of_an_effect)
 
 
 def test_the_clock_is_used_where_it_has_an_effect():
-    assert decided(of_an_effect(), wanted=None)
+    assert decided(of_an_effect()) == (True, True)
 
 
 def test_the_clock_is_used_where_only_the_recurrence_gains_by_it():
-    assert decided(of_another_course(), wanted=None)
-    assert not decided(of_another_course(), wanted=None, daily=False)  # a year alone is worth no trial
+    assert decided(of_another_course()) == (True, False)
 
 
 def test_the_clock_is_left_out_where_it_tells_nothing():
-    assert not decided(of_nothing(), wanted=None)
+    assert decided(of_nothing()) == (False, False)
+
+
+@pytest.mark.parametrize(("series", "settled"), [(of_nothing, False), (of_another_course, True)])
+def test_a_fit_that_was_tried_ends_as_if_params_had_asked_for_it(series, settled):
+    tried, asked = (started(series(), wanted).finish() for wanted in (None, settled))
+
+    assert tried.history == asked.history
+    for one, two in zip(tried.best + tried.last, asked.best + asked.last, strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -19,7 +19,7 @@ MINUTES = re.compile(r"<(?:(\d+):)?(\d+):(\d+)")
 
 @pytest.fixture
 def prepared(project):
-    project.set(train__epochs=EPOCHS)
+    project.set(train__epochs=EPOCHS, covariates__calendar=False)
     assert project.stage("preprocess").returncode == 0
     return project
 

@@ -19,10 +19,10 @@ from spline_lstm.model.training import (
     HUBER_DELTA,
     NAMELESS,
     PREDICT_BATCH,
+    Fit,
     MemberInputs,
     _huber,
     augment,
-    fit,
     mix,
     optimal_share,
     predict,
@@ -42,7 +42,7 @@ def waves(starts=(0,), steps=300, missing=0.1):
     return ragged_source(rows, starts, (8.0,), LOOKBACK, HORIZON)
 
 
-def fitted(cell="gru", seed=3, starts=(0,), **changes):
+def fitted(cell="gru", seed=3, starts=(0,), pauses=(), **changes):
     source, splits = waves(starts), Splits(200, 250, 300)
     train, validation = (index_windows(source, splits, name, 6, 0.9) for name in ("train", "validation"))
     seed_everything(seed)
@@ -51,7 +51,10 @@ def fitted(cell="gru", seed=3, starts=(0,), **changes):
         segment=4, coefficients=3, degree=2, penalty=0.1, cell=cell, units=8, dropout=0.1, linear=False,
     )  # fmt: skip
     params = TrainParams(**{"epochs": 3, "batch_size": 16, "patience": 3, "augment": True, **changes})
-    return model, source, fit(model, source, train, validation, params, seed)
+    fit = Fit(model, source, train, validation, params, seed)
+    for epochs in pauses:
+        fit.go_on(epochs)
+    return model, source, fit.finish()
 
 
 @given(st.data())
@@ -97,6 +100,14 @@ def test_a_seed_decides_every_bit():
         np.testing.assert_array_equal(one, two)
     assert first.history == again.history
     assert any((one != two).any() for one, two in zip(first.best, other.best, strict=True))
+
+
+def test_a_fit_that_waits_between_epochs_is_the_same_fit():
+    straight, paused = fitted(epochs=4)[2], fitted(epochs=4, pauses=(1, 1, 3))[2]
+
+    assert straight.history == paused.history
+    for one, two in zip(straight.best + straight.last, paused.best + paused.last, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_the_best_weights_are_those_of_the_least_validation_mse():
