@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
@@ -63,6 +64,11 @@ def main() -> int:
         text += [
             "Seconds and bytes beyond those of the smallest panel, for each further thousand series:",
             table(["series", *STAGES], [_growth_row(count, costs, options.sizes[0]) for count in options.sizes[1:]]),
+            "Times the seconds of the next smaller panel; as many times as it has series would be linear growth:",
+            table(
+                ["series", "times the series", *STAGES],
+                [_ratio_row(*pair, costs) for pair in pairwise(options.sizes)],
+            ),
         ]
     section = "\n\n".join([*text, f"{machine()}."])
     print(section)
@@ -86,6 +92,11 @@ def _growth_row(count: int, costs: Mapping[int, Mapping[str, Cost]], least: int)
         seconds, size = more.seconds - less.seconds, (more.peak - less.peak) / MEGABYTE
         row.append(f"{seconds / thousands:.2f} s, {size / thousands:,.0f} MB")
     return row
+
+
+def _ratio_row(least: int, count: int, costs: Mapping[int, Mapping[str, Cost]]) -> list[str]:
+    times = [costs[count][name].seconds / costs[least][name].seconds for name in STAGES]
+    return [f"{least:,} to {count:,}", *(f"{ratio:.1f}" for ratio in (count / least, *times))]
 
 
 def _costs(count: int, folder: Path) -> dict[str, Cost]:
