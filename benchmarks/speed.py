@@ -135,7 +135,7 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     train, validation, test = (prepared.windows(split) for split in SPLITS)
     ridge = fit_ridge(prepared.source, train, validation)
     alone = _outcome(start, prepared, ridge.predict(prepared.source, test.rows, test.origins))
-    fit = start_fit(prepared.source, train, validation, params)
+    fit = start_fit(prepared.source, train, validation, params, prepared.encoding.calendar.weekdays)
     fit.model.set_weights(fit.finish().best)
     mix(fit.model, fit.source, validation)
     return {RIDGE: alone, title: _outcome(start, prepared, predict(fit.model, fit.source, test.rows, test.origins))}

@@ -22,14 +22,14 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     windows, validation = prepared.windows("train"), prepared.windows("validation")
-    source = prepared.source
+    source, daily = prepared.source, prepared.encoding.calendar.weekdays
     del prepared  # observations in original units take more memory than all that training needs
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
     from spline_lstm.model.clock import start_fit
     from spline_lstm.model.training import mix
 
-    fit = start_fit(source, windows, validation, params)
+    fit = start_fit(source, windows, validation, params, daily)
     model = fit.model
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
     result = fit.finish()

@@ -55,7 +55,7 @@ def errors_by_step(folder, table, wanted=None, **roles):
     )
     prepared = prepare(read_panel(path, params.data, params.covariates, HORIZON, split=params.split), params)
     train, validation, test = (prepared.windows(split) for split in ("train", "validation", "test"))
-    fit = start_fit(prepared.source, train, validation, params)
+    fit = start_fit(prepared.source, train, validation, params, daily=False)
     fit.model.set_weights(fit.finish().best)
     mix(fit.model, fit.source, validation)
     forecast = prepared.scaler.restore(predict(fit.model, fit.source, test.rows, test.origins), test.rows)

@@ -18,18 +18,20 @@ log = logging.getLogger(__name__)
 TRIAL_EPOCHS = 3
 
 
-def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params) -> Fit:
+def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, daily: bool) -> Fit:
     """A fit with these covariates as params say, or else where they lower the validation error clearly.
 
     First the linear forecast is asked, to which they are effects that add up. It cannot tell that a morning goes on
     otherwise than an evening; so where it sees no gain, recurrences with and without them start, and the one that
-    is better after a few epochs goes on.
+    is better after a few epochs goes on. A time of the year alone gets no such trial: with it a recurrence learns
+    sooner, which a few epochs cannot tell from learning more.
 
     Args:
         source: Where windows are cut from, with all covariates.
         train: Windows to learn from.
         validation: Windows that choose.
         params: Of the run.
+        daily: Whether times of day or weekdays are among them.
 
     Returns:
         What is left to train; its source has the covariates that are used.
@@ -44,11 +46,13 @@ def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex,
         model = new_forecaster(source, train, params, ridge)
         return Fit(model, source, train, validation, train_settings(params.train, len(source.identities)), params.seed)
 
-    with_clock = fit(source, ridge)
     if wanted or not optional or ridge.effects[:, -optional:].any():
-        return with_clock
-    log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
+        return fit(source, ridge)
     without = fit(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
+    if not daily:
+        return without
+    log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
+    with_clock = fit(source, ridge)
     for each in (without, with_clock):
         each.go_on(TRIAL_EPOCHS)
     before, after = without.best_errors[:, 0], with_clock.best_errors[:, 0]

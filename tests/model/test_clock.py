@@ -37,7 +37,7 @@ def of_another_course():
     return values / values.std()
 
 
-def started(values, wanted):
+def started(values, wanted, daily=True):
     source = source_with(values[None], np.empty((1, TIME + HORIZON, 0)), lookback=LOOKBACK)
     clock = NIGHT[:, None].astype(np.float32)
     source = replace(source, covariates=replace(source.covariates, calendar=clock, optional=1))
@@ -53,12 +53,12 @@ def started(values, wanted):
     train, validation = (
         index_windows(source, Splits(1000, 1250, 1500), name, 3, 0.5) for name in ("train", "validation")
     )
-    return start_fit(source, train, validation, params)
+    return start_fit(source, train, validation, params, daily)
 
 
-def decided(values, wanted=None):
+def decided(values, wanted=None, daily=True):
     """Whether the recurrence sees the clock, and whether the ridge has its effects."""
-    fit = started(values, wanted)
+    fit = started(values, wanted, daily)
     effects = fit.model.known_effects()
     assert effects.shape == (1, fit.source.covariates.optional)
     return bool(fit.source.covariates.optional), bool(effects.any())
@@ -76,6 +76,7 @@ def test_the_clock_is_used_where_it_has_an_effect():
 
 def test_the_clock_is_used_where_only_the_recurrence_gains_by_it():
     assert decided(of_another_course()) == (True, False)
+    assert decided(of_another_course(), daily=False) == (False, False)  # a year alone gets no trial
 
 
 def test_the_clock_is_left_out_where_it_tells_nothing():

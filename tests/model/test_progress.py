@@ -19,7 +19,7 @@ MINUTES = re.compile(r"<(?:(\d+):)?(\d+):(\d+)")
 
 @pytest.fixture
 def prepared(project):
-    project.set(train__epochs=EPOCHS, covariates__calendar=False)
+    project.set(train__epochs=EPOCHS)
     assert project.stage("preprocess").returncode == 0
     return project
 
