@@ -17,7 +17,9 @@ from spline_lstm.model.ridge import fit_ridge
 from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained
 from spline_lstm.run.files import replacing, write_json, write_text
 from spline_lstm.scores.baselines import baseline_forecasts
-from spline_lstm.scores.evaluation import Forecasts, errors, evaluate_forecasts
+from spline_lstm.scores.doubt import verdict
+from spline_lstm.scores.evaluation import errors, evaluate_forecasts
+from spline_lstm.scores.forecasts import Forecasts
 from spline_lstm.scores.intervals import conformal_half_widths
 from spline_lstm.scores.metrics import mase_scale
 from spline_lstm.scores.predictions import (
@@ -67,9 +69,14 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     write_text(paths.series_scores, _csv(_series_table(content["per_series"])))
     write_json(paths.metrics, content)
     _write_comparable(prepared, test, content)
-    summary = {key: content["metrics"][key] for key in ("rmse", "mae", "skill", "coverage")}
-    skill = "undefined" if summary["skill"] is None else f"{summary['skill']:.3f}"
-    log.info("RMSE %.4g, MAE %.4g, skill against the best baseline %s", summary["rmse"], summary["mae"], skill)
+    summary = {key: content["metrics"][key] for key in ("rmse", "mae", "skill", "skill_margin", "coverage")}
+    skill, margin = (
+        "undefined" if value is None else f"{value:.3f}" for value in (summary["skill"], summary["skill_margin"])
+    )
+    log.info(
+        "RMSE %.4g, MAE %.4g, skill against the best baseline %s, give or take %s",
+        *(summary["rmse"], summary["mae"], skill, margin),
+    )
     return {"run_id": params.run_id, **summary}
 
 
@@ -112,12 +119,12 @@ def _scored(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[str,
 
 
 def _series_table(per_series: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per series: its scores, whether it beats every baseline, and the RMSE of the best one."""
+    """One row per series: its scores, how the model does against the best baseline, and the RMSE of that one."""
     rows = [
         {
             "series_id": name,
             **{key: value for key, value in scores.items() if key != "baselines"},
-            "beats_baselines": (scores["skill"] or 0) > 0,
+            "verdict": verdict(scores),
             "best_baseline_rmse": scores["baselines"][scores["best_baseline"]]["rmse"],
         }
         for name, scores in per_series.items()

@@ -16,7 +16,8 @@ from spline_lstm.data.windows import SPLITS
 from spline_lstm.model.sizing import model_settings, train_settings
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.run.params import parse_params
-from spline_lstm.scores.evaluation import Forecasts, evaluate_forecasts
+from spline_lstm.scores.evaluation import evaluate_forecasts
+from spline_lstm.scores.forecasts import Forecasts
 from spline_lstm.scores.predictions import target_span, write_predictions
 
 HORIZON = 4

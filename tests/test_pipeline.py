@@ -21,6 +21,7 @@ from spline_lstm.audit.health import check_run
 from spline_lstm.run.contract import PICTURES
 from spline_lstm.run.errors import UnhealthyRunError
 from spline_lstm.run.files import sha256, write_json, write_pickle
+from spline_lstm.scores.doubt import BETTER, UNCLEAR, WORSE
 from spline_lstm.scores.metrics import mae, rmse
 
 RAN = re.compile(r"Running stage '(\w+)'")
@@ -147,7 +148,9 @@ def test_of_several_targets_errors_are_standardized_and_winners_are_told(project
     assert scores["metrics"]["rmse"] < 10
     by_series = pd.read_csv(paths.series_scores).set_index("series_id")
     assert list(by_series.index) == ["load", "oil"]
-    assert (by_series["beats_baselines"] == (by_series["rmse"] < by_series["best_baseline_rmse"])).all()
+    clear = by_series["skill"].abs() > by_series["skill_margin"]
+    sign = np.where(by_series["skill"] > 0, BETTER, WORSE)
+    assert (by_series["verdict"] == np.where(clear, sign, UNCLEAR)).all()
     relative = by_series["rmse"] / by_series["best_baseline_rmse"]
     assert scores["metrics"]["relative_rmse"] == pytest.approx(relative.mean())
     assert scores["metrics"]["mase"] == pytest.approx(by_series["mase"].mean())

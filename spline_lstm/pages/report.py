@@ -11,6 +11,7 @@ from spline_lstm.pages.background import data_section, settings_section, trainin
 from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import baseline_labels, number, table, title
+from spline_lstm.scores.doubt import BETTER, CONFIDENCE, WORSE, verdict
 from spline_lstm.scores.predictions import SHOWN_SERIES
 
 CAPTIONS = {
@@ -70,33 +71,47 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     labels = baseline_labels(scores["baselines"])
     best = scores["best_baseline"]
     label = next(label for label in labels.values() if title(best) in label.split(" = "))
-    better = scores["metrics"]["relative_rmse"], scores["baselines"][best]["relative_rmse"]
+    doubtful = [name for name in labels if verdict(scores["baselines"][name]) != BETTER]
     if model["linear"] and model["share"] == 0:
         head = "**The model is its ridge.** On validation windows the recurrence improved nothing, so it has no share."
-    elif None not in better and better[0] < better[1]:
-        head = f"**The model beats every baseline.** {_beside_best(scores, label)}"
-    else:
+    elif verdict(scores["baselines"][best]) == WORSE:
         head = (
             f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
             "Use that baseline instead."
         )
+    elif doubtful:
+        names = " and ".join(labels[name] for name in doubtful)
+        head = f"**No clear difference between the model and {names}.** {_beside_best(scores, label)}"
+    else:
+        head = f"**The model beats every baseline.** {_beside_best(scores, label)}"
     several = len(scores["per_series"]) > 1
     measure = "relative_rmse" if several else "rmse"
     against = ", ".join(
-        _beside(scores["metrics"][measure], scores["baselines"][name][measure], label)
+        _beside(scores["metrics"][measure], scores["baselines"][name], measure, label)
         for name, label in labels.items()
         if scores["baselines"][name][measure]
     )
     of_several = ", relative to the best baseline of each series, on average" if several else ""
     return (
-        f"{head}\n\nRMSE of the model{of_several}: {against}. "
+        f"{head}\n\nRMSE of the model{of_several}: {against}. {_sureness(scores['metrics'])}"
         f"Intervals meant to hold {scores['intervals']['coverage']:.0%} of the targets held "
         f"{scores['metrics']['coverage']:.1%} of them."
     )
 
 
-def _beside(error: float, other: float, label: str) -> str:
-    return f"{abs(1 - error / other):.1%} {'below' if error < other else 'above'} {label}"
+def _beside(error: float, baseline: Mapping[str, Any], measure: str, label: str) -> str:
+    other, margin = baseline[measure], baseline["skill_margin"]
+    doubt = "" if margin is None else f" (± {100 * margin:.1f})"
+    return f"{abs(1 - error / other):.1%}{doubt} {'below' if error < other else 'above'} {label}"
+
+
+def _sureness(metrics: Mapping[str, Any]) -> str:
+    if metrics["skill_margin"] is None:
+        return "The test targets span less than two horizons, too little to say how sure that is. "
+    return (
+        f"In brackets, in percentage points, is what chance may add or take ({CONFIDENCE:.0%}, "
+        "from a bootstrap over stretches of one horizon). "
+    )
 
 
 def _beside_best(scores: Mapping[str, Any], label: str) -> str:
@@ -105,11 +120,12 @@ def _beside_best(scores: Mapping[str, Any], label: str) -> str:
     per_series = scores["per_series"].values()
     if len(per_series) < 2:
         return f"The model's RMSE is {number(model['rmse'])}, that of {label} {number(best['rmse'])}."
-    wins = sum(series["skill"] is not None and series["skill"] > 0 for series in per_series)
+    found = [verdict(series) for series in per_series]
     return (
         f"The model's RMSE relative to the best baseline of each series is {number(model['relative_rmse'])} on "
         f"average, that of {label} {number(best['relative_rmse'])}, and its MASE {number(model['mase'])}, that of "
-        f"{label} {number(best['mase'])}; it beats all baselines in {wins:,} of {len(per_series):,} series."
+        f"{label} {number(best['mase'])}; of {len(per_series):,} series "
+        f"it is clearly better in {found.count(BETTER):,} and clearly worse in {found.count(WORSE):,}."
     )
 
 
@@ -224,11 +240,18 @@ def _series_row(name: str, scores: Mapping[str, Any]) -> Sequence[Any]:
     figures = [number(scores[key]) for key in SERIES_SCORES]
     return [
         name,
-        "n/a" if scores["skill"] is None else f"{scores['skill']:.1%}",
+        _skill(scores),
         title(scores["best_baseline"]),
         *figures,
         f"{scores['coverage']:.1%}",
     ]
+
+
+def _skill(scores: Mapping[str, Any]) -> str:
+    skill, margin = scores["skill"], scores["skill_margin"]
+    if skill is None:
+        return "n/a"
+    return f"{skill:.1%}" if margin is None else f"{skill:.1%} ± {100 * margin:.1f}"
 
 
 def _skill_or_least(scores: Mapping[str, Any]) -> float:

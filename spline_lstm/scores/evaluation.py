@@ -16,40 +16,8 @@ import numpy as np
 
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores import metrics
-
-
-@dataclass(frozen=True)
-class Forecasts:
-    """Forecasts of windows, in the units that are scored.
-
-    Attributes:
-        rows: `(windows,)`.
-        origins: `(windows,)`.
-        y_true: `(windows, horizon)`, NaN where nothing was observed.
-        y_pred: `(windows, horizon)`.
-        half_widths: `(rows, horizon)` of the prediction intervals.
-    """
-
-    rows: np.ndarray
-    origins: np.ndarray
-    y_true: np.ndarray
-    y_pred: np.ndarray
-    half_widths: np.ndarray
-
-    @property
-    def lower(self) -> np.ndarray:
-        return self.y_pred - self.half_widths[self.rows]
-
-    @property
-    def upper(self) -> np.ndarray:
-        return self.y_pred + self.half_widths[self.rows]
-
-    def in_units(self, units: np.ndarray) -> Forecasts:
-        """The same with each row divided by its unit, `(rows,)`."""
-        unit = units[self.rows, None]
-        return Forecasts(
-            self.rows, self.origins, self.y_true / unit, self.y_pred / unit, self.half_widths / units[:, None]
-        )
+from spline_lstm.scores.doubt import skill_margins
+from spline_lstm.scores.forecasts import Forecasts
 
 
 @dataclass(frozen=True)
@@ -117,13 +85,21 @@ def evaluate_forecasts(
             "The test split must hold observed targets. Received: none. Move split.test, or give more data."
         )
     targets = _Targets(*_in_order(forecasts, baselines), mase_scales)
-    per_series = {names[row]: _series_scores(part) for row, part in _by_row(targets)}
+    by_row = {row: _series_scores(part) for row, part in _by_row(targets)}
+    per_series = {names[row]: scores for row, scores in by_row.items()}
     overall = {"model": _model_scores(targets), **{name: _point_scores(targets, name) for name in baselines}}
     for name, table in overall.items():
         table |= _means_over_series(list(per_series.values()), name)
     scores = overall.pop("model")
+    best_of_rows = [by_row[row]["best_baseline"] if row in by_row else "" for row in range(len(names))]
+    margins, margins_of_rows = skill_margins(forecasts, baselines, best_of_rows)
+    for row, table in by_row.items():
+        table["skill_margin"] = float(margins_of_rows[row])
+    for name, table in overall.items():
+        table["skill"] = metrics.skill(scores["relative_rmse"], table["relative_rmse"])
+        table["skill_margin"] = margins[name]
     best = min(overall, key=lambda name: (overall[name]["relative_rmse"], overall[name]["rmse"]))
-    scores["skill"] = metrics.skill(scores["relative_rmse"], overall[best]["relative_rmse"])
+    scores |= {key: overall[best][key] for key in ("skill", "skill_margin")}
     return _without_nan(
         {
             "metrics": scores,

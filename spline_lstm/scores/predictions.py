@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, reading
-from spline_lstm.scores.evaluation import Forecasts
+from spline_lstm.scores.forecasts import Forecasts
 
 CHUNK = 4096  # windows per row group
 SHOWN_SERIES = 8  # in pictures

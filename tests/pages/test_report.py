@@ -23,26 +23,47 @@ def section(page: str, title: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("rmse", "share", "expected"),
+    ("rmse", "margin", "share", "expected"),
     [
-        (1.0, 0.5, "**The model beats every baseline.** The model's RMSE is 1.000, that of ridge 2.000."),
-        (2.5, 0.5, "**The model does not beat the best baseline, ridge.** The model's RMSE is 2.500, that of ridge"),
-        (2.0, 0.0, "**The model is its ridge.**"),
+        (1.0, 0.1, 0.5, "**The model beats every baseline.** The model's RMSE is 1.000, that of ridge 2.000."),
+        (
+            2.5,
+            0.1,
+            0.5,
+            "**The model does not beat the best baseline, ridge.** The model's RMSE is 2.500, that of ridge",
+        ),
+        (
+            2.5,
+            0.3,
+            0.5,
+            "**No clear difference between the model and ridge.** The model's RMSE is 2.500, that of ridge",
+        ),
+        (
+            1.9,
+            0.1,
+            0.5,
+            "**No clear difference between the model and ridge.** The model's RMSE is 1.900, that of ridge",
+        ),
+        (1.0, None, 0.5, "**No clear difference between the model and seasonal naive and ridge.** The model's RMSE is"),
+        (2.0, 0.0, 0.0, "**The model is its ridge.**"),
     ],
 )
-def test_the_verdict_opens_with_the_outcome(rmse, share, expected):
+def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
+    skill = {"skill": 1 - rmse / 2, "skill_margin": margin}
     scores = {
-        "metrics": {"rmse": rmse, "relative_rmse": rmse / 2, "skill": 1 - rmse / 2, "coverage": 0.9},
+        "metrics": {"rmse": rmse, "relative_rmse": rmse / 2, "coverage": 0.9, **skill},
         "best_baseline": "ridge",
-        "baselines": {"seasonal_naive": NAIVE, "ridge": RIDGE},
-        "per_series": {"load": {"skill": 1 - rmse / 2}},
+        "baselines": {"seasonal_naive": {**NAIVE, **skill, "skill": 0.9}, "ridge": {**RIDGE, **skill}},
+        "per_series": {"load": skill},
         "intervals": {"coverage": 0.9},
     }
 
     verdict = _verdict(scores, {"linear": True, "share": share})
 
     assert verdict.startswith(expected)
-    assert ("0.0% above ridge" in verdict) == (rmse == 2.0)
+    assert ("0.0% (± 0.0) above ridge" in verdict) == (rmse == 2.0)
+    assert ("span less than two horizons" in verdict) == (margin is None)
+    assert ("(± 10.0) below ridge" in verdict) == (margin == 0.1 and rmse < 2)
 
 
 def test_of_several_series_the_verdict_compares_what_has_no_unit(tmp_path):
@@ -51,7 +72,7 @@ def test_of_several_series_the_verdict_compares_what_has_no_unit(tmp_path):
     verdict = page.split("\n\n")[1]
     assert verdict.startswith("**The model beats every baseline.**")
     assert "is 0.5000 on average, that of off by 2 1.000, and its MASE 0." in verdict
-    assert "; it beats all baselines in 3 of 3 series." in verdict
+    assert "; of 3 series it is clearly better in 3 and clearly worse in 0." in verdict
 
 
 def test_errors_of_several_units_are_pooled_nowhere(tmp_path):
@@ -74,7 +95,7 @@ def test_of_several_series_every_comparison_is_free_of_units(tmp_path):
 
     page = render_report(replace(run, scores={**run.scores, "metrics": huge}))
 
-    assert "on average: 50.0% below off by 2, 75.0% below off by 4." in page
+    assert re.search(r"on average: 50\.0% \(± \d\.\d\) below off by 2, 75\.0% \(± \d\.\d\) below off by 4\.", page)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +223,9 @@ def test_of_many_series_the_page_says_which_are_shown(tmp_path):
     assert len(rows_of(forecast, "series")) == 8 * 3
     scored = rows_of(section(page, "Scores"), "series")
     ranked = sorted(run.scores["per_series"].values(), key=lambda scores: -scores["skill"])
-    expected = [f"{scores['skill']:.1%}" for scores in (*ranked[:10], *ranked[-10:])]
+    expected = [
+        f"{scores['skill']:.1%} ± {100 * scores['skill_margin']:.1f}" for scores in (*ranked[:10], *ranked[-10:])
+    ]
     assert [row[1] for row in scored] == expected
     assert "of 30 (all of them are in [metrics/small.per_series.csv](../metrics/small.per_series.csv))" in page
 

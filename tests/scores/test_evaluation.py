@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.run.errors import InsufficientDataError
-from spline_lstm.scores.evaluation import Forecasts, evaluate_forecasts
+from spline_lstm.scores.evaluation import evaluate_forecasts
+from spline_lstm.scores.forecasts import Forecasts
 
 NAMES = ("load", "oil")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
-from spline_lstm.scores.evaluation import Forecasts
+from spline_lstm.scores.forecasts import Forecasts
 from spline_lstm.scores.predictions import (
     CHUNK,
     SHOWN_SERIES,

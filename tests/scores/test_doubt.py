@@ -1,0 +1,135 @@
+"""Margins of the skill are those of a bootstrap over stretches of time, and honest where errors are alike."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t
+
+from spline_lstm.scores.doubt import AT_ONCE, BETTER, CONFIDENCE, DRAWS, SEED, UNCLEAR, WORSE, skill_margins, verdict
+from spline_lstm.scores.evaluation import evaluate_forecasts
+from spline_lstm.scores.forecasts import Forecasts
+
+HORIZON = 3
+
+
+def forecasts_of(y_true, y_pred, rows, origins):
+    return Forecasts(rows, origins, y_true, y_pred, np.ones((int(rows.max()) + 1, y_true.shape[1])))
+
+
+def random_windows(rng, rows, windows, missing=0.2):
+    which, origins = rng.integers(0, rows, windows), rng.integers(5, 30, windows)
+    which[:rows] = np.arange(rows)
+    y_true, y_pred = rng.normal(size=(2, windows, HORIZON))
+    y_true[rng.random(y_true.shape) < missing] = np.nan
+    y_true[:rows, 0] = 1.0
+    return forecasts_of(y_true, y_pred, which, origins)
+
+
+def slow_margins(forecasts, baselines, best):
+    """Stretches drawn one by one, squares added up target by target."""
+    first = min(forecasts.origins)
+    sums = {}
+    for window, (row, origin) in enumerate(zip(forecasts.rows, forecasts.origins, strict=True)):
+        for step in range(HORIZON):
+            target = forecasts.y_true[window, step]
+            if not math.isnan(target):
+                cell = sums.setdefault((origin - first + step) // HORIZON, {}).setdefault(row, {})
+                for name, table in {"model": forecasts.y_pred, **baselines}.items():
+                    cell[name] = cell.get(name, 0.0) + (target - table[window, step]) ** 2
+    stretches = sorted(sums)
+
+    def skills(drawn):
+        ratios = {name: [] for name in ("model", *baselines)}
+        of_rows = np.full(len(best), np.nan)
+        for row, reference in enumerate(best):
+            cells = [sums[stretch][row] for stretch in drawn if row in sums[stretch]]
+            if cells:
+                for name, values in ratios.items():
+                    squares = sum(cell[name] for cell in cells)
+                    values.append(math.sqrt(squares / sum(cell[reference] for cell in cells)))
+                of_rows[row] = 1 - ratios["model"][-1]
+        return [1 - np.mean(ratios["model"]) / np.mean(ratios[name]) for name in baselines], of_rows
+
+    random = np.random.default_rng(SEED)
+    share = np.full(len(stretches), 1 / len(stretches))
+    every = [draw for _ in range(DRAWS // AT_ONCE) for draw in random.multinomial(len(stretches), share, AT_ONCE)]
+    drawn = [skills(np.repeat(stretches, times)) for times in every]
+    quantile = (1 + CONFIDENCE) / 2
+    whole = np.std([skill for skill, _ in drawn], axis=0, ddof=1) * t.ppf(quantile, len(stretches) - 1)
+    counts = [sum(row in sums[stretch] for stretch in stretches) for row in range(len(best))]
+    of_rows = np.nanstd([skill for _, skill in drawn], axis=0, ddof=1)
+    return dict(zip(baselines, whole, strict=True)), [
+        error * t.ppf(quantile, count - 1) if count > 1 else np.nan
+        for error, count in zip(of_rows, counts, strict=True)
+    ]
+
+
+@given(seed=st.integers(0, 999), rows=st.integers(1, 3))
+@settings(max_examples=5, deadline=None)
+def test_margins_are_those_of_stretches_drawn_one_by_one(seed, rows):
+    rng = np.random.default_rng(seed)
+    forecasts = random_windows(rng, rows, windows=20)
+    baselines = dict(zip(("flat", "low"), rng.normal(size=(2, 20, HORIZON)), strict=True))
+    best = [("flat", "low")[row % 2] for row in range(rows)]
+
+    whole, of_rows = skill_margins(forecasts, baselines, best)
+
+    slow_whole, slow_of_rows = slow_margins(forecasts, baselines, best)
+    assert whole == pytest.approx(slow_whole)
+    np.testing.assert_allclose(of_rows, slow_of_rows)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.5])
+def test_of_equal_forecasts_few_are_said_to_differ(memory):
+    """Though windows overlap and errors remember each other, false verdicts are about as rare as promised: 5 %."""
+    horizon, steps, runs = 6, 150, 200
+    wrong = 0
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        errors = rng.normal(size=(2, steps + horizon))
+        for step in range(1, steps + horizon):
+            errors[:, step] += memory * errors[:, step - 1]
+        tables = np.lib.stride_tricks.sliding_window_view(errors, horizon, axis=1)[:, :steps]
+        rows, origins = np.zeros(steps, int), np.arange(steps)
+        scores = evaluate_forecasts(
+            forecasts_of(np.zeros((steps, horizon)), tables[0], rows, origins), {"other": tables[1]}, ("a",), np.ones(1)
+        )
+        wrong += verdict(scores["metrics"]) != UNCLEAR
+    assert wrong / runs < 0.1
+
+
+def test_a_clear_difference_is_told():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(100, HORIZON))
+    forecasts = forecasts_of(np.zeros_like(noise), noise, np.zeros(100, int), np.arange(100))
+
+    def judged(size):
+        return verdict(evaluate_forecasts(forecasts, {"other": size * noise}, ("a",), np.ones(1))["metrics"])
+
+    assert [judged(size) for size in (2.0, 1.0, 0.5)] == [BETTER, UNCLEAR, WORSE]
+
+
+def test_less_than_two_stretches_have_no_margin_and_no_verdict():
+    noise = np.random.default_rng(0).normal(size=(1, HORIZON))
+    forecasts = forecasts_of(np.zeros_like(noise), noise, np.zeros(1, int), np.zeros(1, int))
+
+    scores = evaluate_forecasts(forecasts, {"other": 9 * noise}, ("a",), np.ones(1))["metrics"]
+
+    assert scores["skill"] == pytest.approx(1 - 1 / 9)
+    assert scores["skill_margin"] is None
+    assert verdict(scores) == UNCLEAR
+
+
+def test_a_row_without_targets_has_no_margin_and_changes_no_other():
+    rng = np.random.default_rng(0)
+    forecasts = random_windows(rng, rows=2, windows=20)
+    baselines = {"flat": rng.normal(size=(20, HORIZON))}
+
+    two, of_two = skill_margins(forecasts, baselines, ["flat", "flat"])
+    three, of_three = skill_margins(forecasts, baselines, ["flat", "flat", ""])
+
+    assert two == pytest.approx(three)
+    np.testing.assert_allclose(of_three, [*of_two, np.nan])
