@@ -165,7 +165,8 @@ def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
 
     verdict = page.split("\n\n")[1]
     assert ("is its ridge" in verdict) == (share == 0)
-    assert ("beats every baseline" in verdict) == (metrics["metrics"]["skill"] > 0 and share > 0)
+    found = [each["skill"] > each["skill_margin"] for each in metrics["baselines"].values()]
+    assert ("beats every baseline" in verdict) == (all(found) and share > 0)
     links = re.findall(r"\]\((.+?)\)", page)
     assert len([link for link in links if link.endswith(".png")]) == len(PICTURES)
     for link in links:
@@ -226,6 +227,19 @@ def test_a_copied_folder_exits_27(finished):
     finished.set(run_id="copy")
 
     assert finished.stage("train").returncode == 27
+
+
+def test_runs_that_are_not_there_or_are_not_what_they_say_are_not_compared(finished):
+    alone, gone = finished.stage("compare"), finished.stage("compare", "first", "gone")
+    edited = json.loads(finished.paths("first").metrics.read_text(encoding="utf-8"))
+    write_json(finished.paths("copy").metrics, edited)
+    shutil.copy(finished.paths("first").predictions, finished.paths("copy").predictions)
+
+    assert (alone.returncode, gone.returncode) == (21, 21)
+    assert "Received: first." in outcome(alone)["error"]["message"]
+    assert "gone.parquet" in outcome(gone)["error"]["message"]
+    assert finished.stage("compare").returncode == 27
+    assert not (finished.path / "artifacts" / "comparison.md").exists()
 
 
 def test_every_deleted_artifact_exits_30(finished):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import table
+from spline_lstm.pages.labels import listed, table
 
 HOLIDAYS = "holidays"
-MOST_NAMED = 10  # categories of a column
 
 
 def covariates_text(run: FinishedRun) -> str:
@@ -23,7 +22,7 @@ def assumption(run: FinishedRun) -> str:
     if not future:
         return ""
     these = "it" if len(future) == 1 else "they"
-    return f" They assume that {_listed(f'`{name}`' for name in future)} had been known at each origin as {these} came."
+    return f" They assume that {listed(f'`{name}`' for name in future)} had been known at each origin as {these} came."
 
 
 def _columns(run: FinishedRun) -> str:
@@ -32,7 +31,7 @@ def _columns(run: FinishedRun) -> str:
         return ""
     rows = [[name, column["role"], _kind(column), f"{column['missing_share']:.1%}"] for name, column in found.items()]
     unknown = "".join(
-        f" Of `{name}`, {_listed(column['unknown'])} count as unknown: train rows hold none or few of them."
+        f" Of `{name}`, {listed(column['unknown'])} count as unknown: train rows hold none or few of them."
         for name, column in found.items()
         if column["unknown"]
     )
@@ -64,13 +63,5 @@ def _calendar(run: FinishedRun) -> str:
                 else ": they do not lower the error on validation windows clearly"
             )
         )
-        parts.append(f"The calendar's covariates ({_listed(clock)}) are {'used' if used else 'not used'}{reason}.")
+        parts.append(f"The calendar's covariates ({listed(clock)}) are {'used' if used else 'not used'}{reason}.")
     return " ".join(parts)
-
-
-def _listed(names: Any) -> str:
-    """Some names in words, at most `MOST_NAMED` of them."""
-    shown: Sequence[str] = list(names)
-    more = len(shown) - MOST_NAMED
-    shown = [*shown[:MOST_NAMED], f"{more:,} more"] if more > 0 else shown
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+MOST_NAMED = 10  # names in a sentence
 
 
 def title(name: str) -> str:
@@ -22,6 +24,14 @@ def baseline_labels(baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, str
     for name, scores in baselines.items():
         same.setdefault(tuple(scores.values()), []).append(name)
     return {names[0]: " = ".join(map(title, names)) for names in same.values()}
+
+
+def listed(names: Iterable[str]) -> str:
+    """Some names in words, at most `MOST_NAMED` of them."""
+    shown = list(names)
+    more = len(shown) - MOST_NAMED
+    shown = [*shown[:MOST_NAMED], f"{more:,} more"] if more > 0 else shown
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -174,6 +174,15 @@ class SharedPaths:
     def horizon_errors(self) -> Path:
         return self.root / "latest" / "error_by_horizon.csv"
 
+    @property
+    def comparison(self) -> Path:
+        """Runs side by side, for people; no stage of DVC writes or reads it."""
+        return self.root / "comparison.md"
+
+    @property
+    def comparison_picture(self) -> Path:
+        return self.comparison.with_suffix(".png")
+
 
 def require_same_run(paths: RunPaths, *files: Path) -> None:
     """Gate 27: every file that names a run must name this one.

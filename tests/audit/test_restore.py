@@ -8,7 +8,8 @@ import time
 import pytest
 from conftest import Project, outcome
 
-from spline_lstm.run.files import sha256
+from spline_lstm.pages.labels import number
+from spline_lstm.run.files import read_json, sha256
 
 
 def files_of(project: Project, run_id: str) -> dict[str, str]:
@@ -55,6 +56,13 @@ def test_runs_of_every_kind_come_back_and_forecast(runs):
 
     assert files_of(project, "first") == hashes["first"]
     assert files_of(project, "second") == hashes["second"]
+    found = outcome(project.stage("compare"))
+    assert sorted(found["runs"]) == ["first", "queued", "second"]
+    page = (project.path / found["page"]).read_text(encoding="utf-8")
+    scores = {run_id: read_json(project.paths(run_id).metrics)["metrics"] for run_id in found["runs"]}
+    assert found["best"] == min(scores, key=lambda run_id: scores[run_id]["rmse"])
+    assert all(f"| {run_id} | {number(scores[run_id]['rmse'])} |" in page for run_id in found["runs"])
+    assert (project.path / found["page"]).with_suffix(".png").stat().st_size > 0
     arguments = ("--run-id", "first", "--input", "data/raw/co2_weekly.csv", "--output", "out.csv")
     assert project.stage("forecast", *arguments).returncode == 0
     assert (project.path / "out.csv").read_bytes() == project.paths("first").forecast.read_bytes()

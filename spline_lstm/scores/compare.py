@@ -1,0 +1,175 @@
+"""Runs side by side: their errors on the test targets that all of them forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.run.errors import ShapeError
+from spline_lstm.scores import metrics
+from spline_lstm.scores.doubt import skill_margins
+from spline_lstm.scores.forecasts import Forecasts
+
+COLUMNS = ("series_id", "origin", "timestamp", "step", "y_true", "y_pred", "y_lower", "y_upper")
+
+
+@dataclass(frozen=True)
+class RunScore:
+    """What one run scores on common targets.
+
+    Attributes:
+        run_id: Of the run.
+        relative_rmse: Mean over series of its RMSE relative to that of the series' best run.
+        rmse: Of all targets.
+        mae: Of all targets.
+        coverage: Share of targets in its intervals.
+        wins: In how many series it has the least RMSE.
+        behind: Share of its relative RMSE that the best run saves; 0 for the best itself.
+        margin: How far `behind` may be off, see `skill_margins`; NaN for the best itself.
+        by_step: `(horizon,)`, RMSE at each step ahead.
+    """
+
+    run_id: str
+    relative_rmse: float
+    rmse: float
+    mae: float
+    coverage: float
+    wins: int
+    behind: float
+    margin: float
+    by_step: np.ndarray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs on common targets, the best one first.
+
+    Attributes:
+        runs: Their scores.
+        series: How many series there are.
+        windows: How many windows.
+        targets: How many observed targets.
+        first: When the first of these was observed.
+        last: When the last was.
+    """
+
+    runs: tuple[RunScore, ...]
+    series: int
+    windows: int
+    targets: int
+    first: pd.Timestamp
+    last: pd.Timestamp
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Predictions by window.
+
+    Attributes:
+        keys: `(windows,)`, series and origin.
+        values: By the name of a column, `(windows, horizon)`.
+        timestamps: `(windows, horizon)`.
+    """
+
+    keys: pd.MultiIndex
+    values: Mapping[str, np.ndarray]
+    timestamps: np.ndarray
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> _Windows:
+        horizon = int(table["step"].max())
+        keys = pd.MultiIndex.from_frame(table.loc[::horizon, ["series_id", "origin"]].astype({"series_id": str}))
+        values = {name: table[name].to_numpy(float).reshape(-1, horizon) for name in COLUMNS[4:]}
+        return cls(keys, values, table["timestamp"].to_numpy().reshape(-1, horizon))
+
+    def at(self, keys: pd.MultiIndex, horizon: int) -> _Windows:
+        chosen = self.keys.get_indexer(keys)
+        values = {name: table[chosen, :horizon] for name, table in self.values.items()}
+        return _Windows(keys, values, self.timestamps[chosen, :horizon])
+
+
+def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
+    """Scores on common targets.
+
+    Args:
+        predictions: By run_id, two or more, with `COLUMNS`, as a run leaves them.
+
+    Raises:
+        ShapeError: Runs have no target in common, or other values of it.
+    """
+    common = _common({name: _Windows.of(table) for name, table in predictions.items()})
+    first = next(iter(common.values()))
+    rows, names = pd.factorize(first.keys.get_level_values(0))
+    places = np.unique(first.timestamps, return_inverse=True)[1].reshape(first.timestamps.shape)
+    origins = places[:, 0] - 1  # in steps of the grid, on which all times stand
+    y_true = first.values["y_true"]
+    observed = ~np.isnan(y_true)
+    if not observed.any():
+        raise ShapeError("Runs to compare must have observed targets in common. Received: none was observed.")
+
+    forecast = {name: windows.values["y_pred"] for name, windows in common.items()}
+    squares = {name: np.where(observed, (y_true - table) ** 2, 0) for name, table in forecast.items()}
+    sums = {name: np.bincount(rows, table.sum(axis=1), len(names)) for name, table in squares.items()}
+    least = np.min(list(sums.values()), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = {name: float(np.nanmean(np.sqrt(table / least))) for name, table in sums.items()}
+    best = min(relative, key=lambda name: relative[name])
+    others = {name: table for name, table in forecast.items() if name != best}
+    reference = [min(others, key=lambda name: sums[name][row]) for row in range(len(names))]
+    forecasts = Forecasts(rows, origins, y_true, forecast[best], np.zeros((len(names), y_true.shape[1])))
+    margins, _ = skill_margins(forecasts, others, reference)
+    counts = np.maximum(observed.sum(axis=0), 1)
+
+    def score(name: str) -> RunScore:
+        values = {key: table[observed] for key, table in common[name].values.items()}
+        return RunScore(
+            name,
+            relative[name],
+            metrics.rmse(values["y_true"], values["y_pred"]),
+            metrics.mae(values["y_true"], values["y_pred"]),
+            metrics.coverage(values["y_true"], values["y_lower"], values["y_upper"]),
+            int((sums[name] == least).sum()),
+            metrics.skill(relative[best], relative[name]),
+            margins.get(name, np.nan),
+            np.sqrt(squares[name].sum(axis=0) / counts),
+        )
+
+    seen = first.timestamps[observed]
+    return Comparison(
+        tuple(score(name) for name in sorted(relative, key=lambda name: (relative[name], name))),
+        *(len(names), len(first.keys), int(observed.sum()), pd.Timestamp(seen.min()), pd.Timestamp(seen.max())),
+    )
+
+
+def _common(runs: Mapping[str, _Windows]) -> dict[str, _Windows]:
+    """The windows and steps that all runs have, of equal targets."""
+    keys, horizon = None, min(windows.timestamps.shape[1] for windows in runs.values())
+    for name, windows in runs.items():
+        keys = windows.keys if keys is None else keys.intersection(windows.keys, sort=False)
+        if not len(keys):
+            raise ShapeError(
+                "Runs to compare must have forecast some series from the same origins. "
+                f"Received: none that {name!r} shares with {', '.join(other for other in runs if other != name)}. "
+                "Compare runs of the same data, splits and frequency."
+            )
+    assert keys is not None
+    common = {name: windows.at(keys, horizon) for name, windows in runs.items()}
+    (first, reference), *rest = common.items()
+    for name, windows in rest:
+        for one, two, what in (
+            (reference.timestamps, windows.timestamps, "times"),
+            (reference.values["y_true"], windows.values["y_true"], "values"),
+        ):
+            same = (one == two) | (pd.isna(one) & pd.isna(two))
+            if not same.all():
+                window, step = np.argwhere(~same)[0]
+                series, origin = keys[window]
+                raise ShapeError(
+                    f"Runs to compare must have the same targets. Received: other {what} in {first!r} and {name!r}, "
+                    f"first in series {series!r}, origin {origin}, step {step + 1}: {one[window, step]} and "
+                    f"{two[window, step]}. Compare runs of the same data and frequency."
+                )
+    return common

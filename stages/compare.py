@@ -1,0 +1,50 @@
+"""Runs side by side on the test targets that all of them forecast: a table, a picture, and how sure differences are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from spline_lstm.pages.comparison import plot_comparison, render_comparison
+from spline_lstm.pages.figures import png
+from spline_lstm.run.contract import RunPaths, checked_run_id, require_same_run
+from spline_lstm.run.errors import InputNotFoundError
+from spline_lstm.run.files import write_bytes, write_text
+from spline_lstm.scores.compare import COLUMNS, compare_runs
+from spline_lstm.scores.predictions import read_table
+from stages._run import ROOT, SHARED, plain_parser, run
+
+
+def compare(options: argparse.Namespace) -> Mapping[str, Any]:
+    here = sorted(file.stem for file in (ROOT / "predictions").glob("*.parquet"))
+    chosen = list(dict.fromkeys(map(checked_run_id, options.runs or here)))
+    if len(chosen) < 2:
+        raise InputNotFoundError(
+            f"Two runs or more must be there to compare. Received: {', '.join(chosen) or 'none'}. "
+            "`python -m stages.restore` lists the runs that can be brought back."
+        )
+    paths = [RunPaths(ROOT, run_id) for run_id in chosen]
+    for each in paths:
+        require_same_run(each, each.metrics)
+    comparison = compare_runs({each.run_id: read_table(each.predictions, *COLUMNS) for each in paths})
+    page = render_comparison(comparison, SHARED.comparison_picture.name)
+    write_bytes(SHARED.comparison_picture, png(plot_comparison(comparison)))
+    write_text(SHARED.comparison, page)
+    print(page, file=sys.stderr)
+    return {
+        "best": comparison.runs[0].run_id,
+        "runs": [each.run_id for each in comparison.runs],
+        "page": str(SHARED.comparison),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = plain_parser("compare", __doc__)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="run_ids; without any, all runs that are here")
+    return run(compare, parser, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
