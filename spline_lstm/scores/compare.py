@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spline_lstm.run.errors import ShapeError
+from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.scores import metrics
 from spline_lstm.scores.doubt import skill_margins
 from spline_lstm.scores.forecasts import Forecasts
@@ -79,9 +79,15 @@ class _Windows:
     timestamps: np.ndarray
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> _Windows:
-        horizon = int(table["step"].max())
+    def of(cls, run_id: str, table: pd.DataFrame) -> _Windows:
+        steps = table["step"].to_numpy()
+        horizon = int(steps.max(initial=1))
         keys = pd.MultiIndex.from_frame(table.loc[::horizon, ["series_id", "origin"]].astype({"series_id": str}))
+        if not np.array_equal(steps, np.tile(np.arange(1, horizon + 1), len(keys))) or not keys.is_unique:
+            raise ArtifactError(
+                f"Predictions of {run_id!r} must hold each window once, with all steps in order. "
+                "Received: others. Run `dvc repro` with this run_id."
+            )
         values = {name: table[name].to_numpy(float).reshape(-1, horizon) for name in COLUMNS[4:]}
         return cls(keys, values, table["timestamp"].to_numpy().reshape(-1, horizon))
 
@@ -98,9 +104,10 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
         predictions: By run_id, two or more, with `COLUMNS`, as a run leaves them.
 
     Raises:
+        ArtifactError: Predictions are not those of whole windows.
         ShapeError: Runs have no target in common, or other values of it.
     """
-    common = _common({name: _Windows.of(table) for name, table in predictions.items()})
+    common = _common({name: _Windows.of(name, table) for name, table in predictions.items()})
     first = next(iter(common.values()))
     rows, names = pd.factorize(first.keys.get_level_values(0))
     places = np.unique(first.timestamps, return_inverse=True)[1].reshape(first.timestamps.shape)

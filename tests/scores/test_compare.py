@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.run.errors import ShapeError
+from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.scores.compare import compare_runs
 
 START = pd.Timestamp("2024-01-01")
@@ -118,6 +118,12 @@ def test_runs_of_other_targets_are_refused(other, said):
         compare_runs({"a": predictions(1.0), "b": other})
 
     assert all(part in str(caught.value) for part in [*said, "Compare runs of the same data"])
+
+
+@pytest.mark.parametrize("spoilt", [lambda table: table.iloc[1:], lambda table: pd.concat([table, table])])
+def test_predictions_that_are_no_whole_windows_are_refused(spoilt):
+    with pytest.raises(ArtifactError, match="Predictions of 'b' must hold each window once"):
+        compare_runs({"a": predictions(1.0), "b": spoilt(predictions(1.0)).reset_index(drop=True)})
 
 
 def test_runs_without_an_observed_target_are_refused():
