@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from spline_lstm.pages.figures import ACTUAL, colors, finish, legend, marker, panels
-from spline_lstm.pages.labels import listed, number, table
+from spline_lstm.pages.labels import listed, number, table, time_format
 from spline_lstm.scores.compare import Comparison, RunScore
 from spline_lstm.scores.doubt import CONFIDENCE
 
@@ -30,9 +31,8 @@ def render_comparison(comparison: Comparison, picture: str) -> str:
     if clear:
         head = f"**{best.run_id} is better than {listed(clear)}.** {head}"
     errors = ["relative RMSE", "best in"] if several else ["RMSE", "MAE"]
-    ends = comparison.first, comparison.last
-    dates = "%Y-%m-%d" if all(end == end.normalize() for end in ends) else "%Y-%m-%d %H:%M"
-    first, last = (end.strftime(dates) for end in ends)
+    ends = pd.DatetimeIndex([comparison.first, comparison.last])
+    first, last = ends.strftime(time_format(ends))
     rows = [_row(each, several) for each in comparison.runs]
     of_series = f" of {comparison.series:,} series" if several else ""
     return (

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.prepared import Prepared, load_prepared
+from spline_lstm.pages.labels import time_format
 from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained, require_keys, require_same_run
 from spline_lstm.run.files import read_json
 from spline_lstm.run.params import Params
@@ -114,9 +115,7 @@ class FinishedRun:
 
     def when(self, moment: Any) -> str:
         """A moment as people write it: without a time of day where the whole calendar has none."""
-        clock = self.prepared.timestamps
-        whole_days = bool((clock == clock.normalize()).all())
-        return pd.Timestamp(moment).strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M")
+        return pd.Timestamp(moment).strftime(time_format(self.prepared.timestamps))
 
 
 def load_finished(params: Params, paths: RunPaths) -> FinishedRun:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 MOST_NAMED = 10  # names in a sentence
 
 
@@ -24,6 +26,11 @@ def baseline_labels(baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, str
     for name, scores in baselines.items():
         same.setdefault(tuple(scores.values()), []).append(name)
     return {names[0]: " = ".join(map(title, names)) for names in same.values()}
+
+
+def time_format(times: pd.DatetimeIndex) -> str:
+    """How such times are written: without a time of day where none of them has one."""
+    return "%Y-%m-%d" if (times == times.normalize()).all() else "%Y-%m-%d %H:%M"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -117,17 +117,16 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
     if not observed.any():
         raise ShapeError("Runs to compare must have observed targets in common. Received: none was observed.")
 
-    forecast = {name: windows.values["y_pred"] for name, windows in common.items()}
-    squares = {name: np.where(observed, (y_true - table) ** 2, 0) for name, table in forecast.items()}
+    y_pred = {name: windows.values["y_pred"] for name, windows in common.items()}
+    squares = {name: np.where(observed, (y_true - table) ** 2, 0) for name, table in y_pred.items()}
     sums = {name: np.bincount(rows, table.sum(axis=1), len(names)) for name, table in squares.items()}
     least = np.min(list(sums.values()), axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = {name: float(np.nanmean(np.sqrt(table / least))) for name, table in sums.items()}
     best = min(relative, key=lambda name: relative[name])
-    others = {name: table for name, table in forecast.items() if name != best}
-    reference = [min(others, key=lambda name: sums[name][row]) for row in range(len(names))]
-    forecasts = Forecasts(rows, origins, y_true, forecast[best], np.zeros((len(names), y_true.shape[1])))
-    margins, _ = skill_margins(forecasts, others, reference)
+    best_of_rows = [min(sums, key=lambda name: sums[name][row]) for row in range(len(names))]
+    forecasts = Forecasts(rows, origins, y_true, y_pred[best], np.zeros((len(names), y_true.shape[1])))
+    margins, _ = skill_margins(forecasts, y_pred, best_of_rows)
     counts = np.maximum(observed.sum(axis=0), 1)
 
     def score(name: str) -> RunScore:
@@ -140,7 +139,7 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
             metrics.coverage(values["y_true"], values["y_lower"], values["y_upper"]),
             int((sums[name] == least).sum()),
             metrics.skill(relative[best], relative[name]),
-            margins.get(name, np.nan),
+            margins[name] if name != best else np.nan,
             np.sqrt(squares[name].sum(axis=0) / counts),
         )
 
