@@ -27,10 +27,11 @@ from spline_lstm.data.prepared import Prepared
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
-from spline_lstm.model.clock import new_forecaster, start_fit
+from spline_lstm.model.clock import new_forecaster
+from spline_lstm.model.fitting import train_forecaster
 from spline_lstm.model.linear import Remainder
 from spline_lstm.model.ridge import fit_ridge
-from spline_lstm.model.training import MemberInputs, compiled_step, mix, predict, train_batches
+from spline_lstm.model.training import MemberInputs, compiled_step, predict, train_batches
 from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
@@ -135,10 +136,9 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     train, validation, test = (prepared.windows(split) for split in SPLITS)
     ridge = fit_ridge(prepared.source, train, validation)
     alone = _outcome(start, prepared, ridge.predict(prepared.source, test.rows, test.origins))
-    fit = start_fit(prepared.source, train, validation, params, prepared.encoding.calendar.weekdays)
-    fit.model.set_weights(fit.finish().best)
-    mix(fit.model, fit.source, validation)
-    return {RIDGE: alone, title: _outcome(start, prepared, predict(fit.model, fit.source, test.rows, test.origins))}
+    trained = train_forecaster(prepared.source, train, validation, params, prepared.encoding.calendar.weekdays)
+    forecasts = predict(trained.model, trained.source, test.rows, test.origins)
+    return {RIDGE: alone, title: _outcome(start, prepared, forecasts)}
 
 
 def _outcome(start: float, prepared: Prepared, forecasts: np.ndarray) -> Outcome:

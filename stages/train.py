@@ -26,16 +26,10 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     del prepared  # observations in original units take more memory than all that training needs
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
-    from spline_lstm.model.clock import start_fit
-    from spline_lstm.model.training import mix
+    from spline_lstm.model.fitting import train_forecaster
 
-    fit = start_fit(source, windows, validation, params, daily)
-    model = fit.model
-    log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(windows))
-    result = fit.finish()
-
-    model.set_weights(result.best)
-    errors = mix(model, fit.source, validation)
+    trained = train_forecaster(source, windows, validation, params, daily)
+    model, result, errors = trained.model, trained.fit, trained.validation
     save_checkpoint(model, paths.best_checkpoint)
     model.set_weights(result.last)  # its share stays that of the best
     save_checkpoint(model, paths.last_checkpoint)
@@ -50,8 +44,8 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
         {
             "run_id": params.run_id,
             "model": {**model.settings, "share": model.share},
-            "train": fit.params.model_dump(mode="json"),
-            "clock": fit.source.covariates.optional > 0,
+            "train": trained.params.model_dump(mode="json"),
+            "clock": trained.source.covariates.optional > 0,
             "validation": errors,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,
