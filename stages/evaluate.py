@@ -12,16 +12,10 @@ import numpy as np
 import pandas as pd
 
 from spline_lstm.data.prepared import Prepared, load_prepared
-from spline_lstm.data.windows import WindowIndex
-from spline_lstm.model.ridge import fit_ridge
-from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained
+from spline_lstm.run.contract import open_preprocessed, open_trained
 from spline_lstm.run.files import replacing, write_json, write_text
-from spline_lstm.scores.baselines import baseline_forecasts
 from spline_lstm.scores.doubt import verdict
-from spline_lstm.scores.evaluation import errors, evaluate_forecasts
 from spline_lstm.scores.forecasts import Forecasts
-from spline_lstm.scores.intervals import conformal_half_widths
-from spline_lstm.scores.metrics import mase_scale
 from spline_lstm.scores.predictions import (
     predictions_table,
     separate_windows,
@@ -41,14 +35,17 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     preprocessor = open_preprocessed(paths)[2]
     scale = params.evaluate.scale or ("original" if len(preprocessor["data"]["target"]) == 1 else "standardized")
     units = np.ones_like(prepared.spread) if scale == "original" else prepared.spread
-    validation, test, pooled = _forecasts(paths, prepared, params.evaluate.coverage)
-    unit = units[validation.rows, None]
-    beyond = errors(validation.y_true / unit, validation.y_pred / unit)
-    del validation  # of a large panel it takes as much memory as the test windows
+    import_tensorflow()
+    from spline_lstm.model.checkpoints import load_checkpoint
+    from spline_lstm.scores.scoring import forecast_test, score_test
+
+    model, asked = load_checkpoint(paths.best_checkpoint), params.evaluate
+    test, certainty, beyond = forecast_test(prepared, model, asked.levels, units)
+    newest, pooled = certainty.newest(prepared.layout.ends[: len(prepared.names)])
     content = {
         "run_id": params.run_id,
         "scale": scale,
-        **_scored(prepared, test.in_units(units), units),
+        **score_test(prepared, test, units),
         "targets": target_span(test, prepared.timestamps),
         "validation": beyond,
         "checkpoints": {
@@ -59,13 +56,16 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
             )
         },
         "intervals": {
-            "coverage": params.evaluate.coverage,
-            "half_widths": dict(zip(prepared.names, test.half_widths.tolist(), strict=True)),
+            "coverage": asked.coverage,
+            "quantiles": asked.quantiles,
+            "levels": asked.levels,
+            "power": certainty.power,
+            "half_widths": dict(zip(prepared.names, newest.tolist(), strict=True)),
             "pooled": pooled.tolist(),
         },
     }
     with replacing(paths.predictions) as file:
-        write_predictions(file, test, prepared.names, prepared.timestamps)
+        write_predictions(file, test, prepared.names, prepared.timestamps, asked.coverage, asked.quantiles)
     write_text(paths.series_scores, _csv(_series_table(content["per_series"])))
     write_json(paths.metrics, content)
     _write_comparable(prepared, test, content)
@@ -78,44 +78,6 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
         *(summary["rmse"], summary["mae"], skill, margin),
     )
     return {"run_id": params.run_id, **summary}
-
-
-def _forecasts(paths: RunPaths, prepared: Prepared, coverage: float) -> tuple[Forecasts, Forecasts, np.ndarray]:
-    """Forecasts of validation and test windows in original units, with intervals from validation residuals.
-
-    The half-widths of all rows together come last, in units of the rows' scales.
-    """
-    import_tensorflow()
-    from spline_lstm.model.checkpoints import load_checkpoint
-    from spline_lstm.model.training import predict
-
-    model = load_checkpoint(paths.best_checkpoint)
-    model.require_fit(prepared.source, len(prepared.names))
-
-    def forecast(windows: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
-        scaled = predict(model, prepared.source, windows.rows, windows.origins)
-        return prepared.targets(windows), prepared.scaler.restore(scaled, windows.rows)
-
-    validation, test = prepared.windows("validation"), prepared.windows("test")
-    y_true, y_pred = forecast(validation)
-    half_widths, pooled = conformal_half_widths(y_true, y_pred, validation.rows, coverage, prepared.spread)
-    return (
-        Forecasts(validation.rows, validation.origins, y_true, y_pred, half_widths),
-        Forecasts(test.rows, test.origins, *forecast(test), half_widths),
-        pooled,
-    )
-
-
-def _scored(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[str, Any]:
-    """Tables of scores beside the baselines', each row in its unit."""
-    windows = prepared.windows("test")
-    ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
-    scaled = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
-    unit = units[windows.rows, None]
-    baselines = {name: prepared.scaler.restore(scaled.pop(name), windows.rows) / unit for name in list(scaled)}
-    train = prepared.source.targets.before(prepared.values, prepared.splits.train)
-    scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
-    return evaluate_forecasts(test, baselines, prepared.names, scales / units)
 
 
 def _series_table(per_series: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -28,22 +28,29 @@ from spline_lstm.run.contract import (
 )
 from spline_lstm.run.files import read_json, write_text
 from spline_lstm.run.params import CovariateParams, DataParams
+from spline_lstm.scores.forecasts import Forecasts, interval_columns
+from spline_lstm.scores.intervals import heights, in_force
+from spline_lstm.scores.surprise import surprises
 from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
 
 log = logging.getLogger(__name__)
+
+MOST_LOGGED = 10
 
 
 def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
     if options.run_id is not None:
         return _forecast_file(RunPaths(ROOT, checked_run_id(options.run_id)), Path(options.input), Path(options.output))
     params, paths = current_run()
-    table = _forecast_table(paths, load_prepared(paths), params.data.on_bad_series == "drop")
+    prepared = load_prepared(paths)
+    table, warnings = _forecast_table(paths, prepared, prepared, params.data.on_bad_series == "drop")
     _write_csv(table, paths.forecast)
-    return {"run_id": params.run_id, "output": str(paths.forecast)}
+    return {"run_id": params.run_id, "output": str(paths.forecast), "warnings": warnings}
 
 
 def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapping[str, Any]:
     """Apply a finished run to new data; nothing of the run is changed."""
+    seen = load_prepared(paths)
     _, _, preprocessor = open_preprocessed(paths)
     fit = fitted(preprocessor)
     data = DataParams.model_validate(
@@ -56,18 +63,19 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     )
     covariates = CovariateParams.model_validate(preprocessor["covariates"])
     panel = read_panel(input_path, data, covariates, fit.settings.horizon, pd.Timestamp(fit.settings.anchor))
-    drop = data.on_bad_series == "drop"
-    series = prepare_for_forecast(panel, fit, drop)
+    series = prepare_for_forecast(panel, fit, data)
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
-    _write_csv(_forecast_table(paths, series, drop), output_path)
-    return {"run_id": paths.run_id, "output": str(output_path)}
+    table, warnings = _forecast_table(paths, seen, series, data.on_bad_series == "drop")
+    _write_csv(table, output_path)
+    return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
 
 
-def _forecast_table(paths: RunPaths, series: Series, drop: bool) -> pd.DataFrame:
-    """One row per series and step: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`.
+def _forecast_table(paths: RunPaths, seen: Series, series: Series, drop: bool) -> tuple[pd.DataFrame, list[str]]:
+    """One row per series and step, and what makes forecasts less sure than usual.
 
-    The origin of a series is its own last step.
+    Columns are `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`, and those of further levels and
+    quantiles. The origin of a series is its own last step.
     """
     open_preprocessed(paths)
     series = series.seen_by(open_trained(paths))
@@ -84,24 +92,43 @@ def _forecast_table(paths: RunPaths, series: Series, drop: bool) -> pd.DataFrame
     source, steps = series.source, series.source.horizon
     model = load_checkpoint(paths.best_checkpoint)
     model.require_fit(source, int(source.identities.max()))
-    y_pred = series.scaler.restore(predict(model, source, rows, origins), rows)
-    known, pooled = metrics["intervals"]["half_widths"], np.array(metrics["intervals"]["pooled"])
-    half_widths = np.array(
-        [known.get(name, pooled * std) for name, std in zip(names, series.scaler.std[rows], strict=True)]
-    )
+    scaled = predict(model, source, rows, origins)
+    open_steps = source.filled.open_steps(series.layout.positions(rows, origins))
+    factors, unusual = surprises(seen, series, rows, origins)
+    warnings = _warnings(unusual, dict(zip(names, open_steps, strict=True)))
+    known = metrics["intervals"]
+    relative = np.array([known["half_widths"].get(name, known["pooled"]) for name in names])
+    above = heights(scaled, series.scaler.lowest[rows])
+    widths = in_force(relative, above, known["power"], open_steps) * factors[:, None, None]
+    y_pred = series.scaler.restore(scaled, rows)
+    lower, upper = (np.moveaxis(series.scaler.restore(scaled[:, None] + sign * widths, rows), 1, 0) for sign in (-1, 1))
+    unknown = np.full_like(y_pred, np.nan)
+    forecasts = Forecasts(rows, origins, unknown, y_pred, tuple(known["levels"]), lower, upper)
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
-    return pd.DataFrame(
+    columns = {"y_pred": y_pred, **interval_columns(forecasts, known["coverage"], known["quantiles"])}
+    table = pd.DataFrame(
         {
             "series_id": np.repeat(names, steps),
             "origin": np.repeat(clock[origins], steps),
             "timestamp": clock[(origins[:, None] + np.arange(1, steps + 1)).ravel()],
             "step": np.tile(np.arange(1, steps + 1), len(rows)),
-            "y_pred": y_pred.ravel(),
-            "y_lower": (y_pred - half_widths).ravel(),
-            "y_upper": (y_pred + half_widths).ravel(),
+            **{name: values.ravel() for name, values in columns.items()},
         }
     )
+    return table, warnings
+
+
+def _warnings(unusual: Mapping[str, str], open_steps: Mapping[str, int]) -> list[str]:
+    """What makes intervals wider, of each series; all are logged, too."""
+    found = [(name, f"{what} that the run has seen") for name, what in unusual.items()]
+    found += [(name, f"its newest {count} steps are missing") for name, count in open_steps.items() if count]
+    warnings = [f"{name}: {what}; intervals are wider" for name, what in found]
+    for warning in warnings[:MOST_LOGGED]:
+        log.warning("%s", warning)
+    if len(warnings) > MOST_LOGGED:
+        log.warning("and %d more warnings like these", len(warnings) - MOST_LOGGED)
+    return warnings
 
 
 def _usable_rows(series: Series, drop: bool) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sources import symmetric_forecasts
 
 from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.preprocessing import prepare
@@ -17,7 +18,6 @@ from spline_lstm.model.sizing import model_settings, train_settings
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.run.params import parse_params
 from spline_lstm.scores.evaluation import evaluate_forecasts
-from spline_lstm.scores.forecasts import Forecasts
 from spline_lstm.scores.predictions import target_span, write_predictions
 
 HORIZON = 4
@@ -60,12 +60,12 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
     y_true = prepared.targets(test)
     noise = rng.normal(size=y_true.shape)
     y_true_or_mean = np.where(np.isnan(y_true), 50.0, y_true)
-    widths = np.full((len(prepared.names), y_true.shape[1]), 2.0)
-    forecasts = Forecasts(test.rows, test.origins, y_true, y_true_or_mean + noise, widths)
+    levels = params.evaluate.levels
+    forecasts = symmetric_forecasts(test.rows, test.origins, y_true, y_true_or_mean + noise, 2.0, levels)
     baselines = {f"off_by_{size:g}": y_true_or_mean + size * noise for size in errors or (2.0, 3.0)}
     scored = evaluate_forecasts(forecasts, baselines, prepared.names, np.ones(len(prepared.names)))
     file = io.BytesIO()
-    write_predictions(file, forecasts, prepared.names, prepared.timestamps)
+    write_predictions(file, forecasts, prepared.names, prepared.timestamps, params.evaluate.coverage, ())
     predictions = pd.read_parquet(file)
     lookback = prepared.settings.lookback
     sizes = model_settings(params.spline, params.model, lookback, prepared.settings.horizon, 1, 100)
@@ -91,7 +91,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
         {
             "scale": "original",
             "targets": target_span(forecasts, prepared.timestamps),
-            "intervals": {"coverage": params.evaluate.coverage},
+            "intervals": {"levels": levels, **params.evaluate.model_dump(include={"coverage", "quantiles"})},
             **scored,
         },
         predictions[["series_id", "y_true", "y_pred"]],

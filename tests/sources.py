@@ -1,4 +1,4 @@
-"""Window sources of small arrays, whose values count as standardized."""
+"""Window sources of small arrays, whose values count as standardized, and forecasts of their windows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import fill_gaps
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.windows import Windows, WindowSource
+from spline_lstm.scores.forecasts import Forecasts
 
 
 def layout_of(rows: Sequence[np.ndarray], starts: Sequence[int]) -> Layout:
@@ -46,3 +47,16 @@ def bare_windows(values: np.ndarray, missing: np.ndarray, rows: np.ndarray, hori
     count, lookback = values.shape
     past, known = (np.zeros((count, steps, 0), np.float32) for steps in (lookback, lookback + horizon))
     return Windows(values, missing, past, known, known, np.zeros((count, 0), np.float32), rows)
+
+
+def symmetric_forecasts(
+    rows: np.ndarray,
+    origins: np.ndarray,
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    half_widths: np.ndarray | float = 1.0,
+    levels: Sequence[float] = (0.9,),
+) -> Forecasts:
+    """Forecasts whose intervals reach as far down as up; further levels twice as far as the one before."""
+    widths = np.stack([half_widths * 2.0**number * np.ones_like(y_pred) for number in range(len(levels))])
+    return Forecasts(rows, origins, y_true, y_pred, tuple(levels), y_pred - widths, y_pred + widths)

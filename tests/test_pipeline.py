@@ -45,13 +45,19 @@ def test_a_forced_repetition_leaves_the_lock_file_as_it_was(finished):
 
 
 def test_an_evaluation_parameter_does_not_retrain(finished):
-    finished.set(evaluate__coverage=0.5)
+    finished.set(evaluate__coverage=[0.5, 0.9], evaluate__quantiles=[0.05, 0.5])
+    paths = finished.paths("first")
 
     ran = RAN.findall(finished.ok("dvc", "repro"))
 
     assert ran[1:] == ["evaluate", "forecast", "report", "check"]
-    metrics = json.loads(finished.paths("first").metrics.read_text(encoding="utf-8"))
-    assert metrics["metrics"]["coverage"] < 0.8
+    scores = json.loads(paths.metrics.read_text(encoding="utf-8"))["metrics"]
+    assert scores["coverage"] < 0.8 < scores["coverage_90"]
+    assert "| 90% | " in paths.report.read_text(encoding="utf-8")
+    for table in (pd.read_parquet(paths.predictions), pd.read_csv(paths.forecast)):
+        assert list(table.columns[-7:]) == ["y_pred", "y_lower", "y_upper", "y_lower_90", "y_upper_90", "q0.05", "q0.5"]
+        assert (table["y_lower_90"] < table["y_lower"]).all()
+        np.testing.assert_array_equal(table[["q0.05", "q0.5"]], table[["y_lower_90", "y_pred"]])
 
 
 def test_an_edit_of_a_page_writes_the_report_again_and_nothing_else(finished):
@@ -203,6 +209,30 @@ def test_a_finished_run_forecasts_a_new_file(finished):
         assert not (finished.path / "bad.csv").exists()
     table.tail(20).to_csv(finished.path / "short.csv", index=False)
     assert finished.stage("forecast", *arguments, "short.csv", "--output", "bad.csv").returncode == 26
+
+
+def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warning(finished):
+    table = pd.read_csv(finished.path / "data/raw/co2_weekly.csv")
+    late = table.assign(co2=table["co2"].where(table.index < len(table) - 6))
+    ahead = pd.concat([late, pd.DataFrame({"date": ["2002-01-05"], "co2": [np.nan]})])
+    shifted = table.assign(co2=table["co2"] + 300)
+    widths, warnings = {}, {}
+    for name, changed in {"usual": table, "late": ahead, "shifted": shifted}.items():
+        changed.to_csv(finished.path / "new.csv", index=False)
+        arguments = ("--run-id", "first", "--input", "new.csv", "--output", "out.csv")
+        done = finished.stage("forecast", *arguments)
+        assert done.returncode == 0, done.stderr
+        forecast = pd.read_csv(finished.path / "out.csv")
+        widths[name] = (forecast["y_upper"] - forecast["y_lower"]).to_numpy()
+        warnings[name] = outcome(done)["warnings"]
+        assert all(warning in done.stderr for warning in warnings[name])
+
+    assert warnings["usual"] == []
+    assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are wider"]
+    assert len(warnings["shifted"]) == 1
+    assert re.match(r"co2: its level lies \d\.\d ranges outside of all values that", warnings["shifted"][0])
+    assert (widths["late"][:-1] > widths["usual"][:-1]).all()
+    assert (widths["shifted"] > 2 * widths["usual"]).all()
 
 
 @pytest.mark.parametrize("artifact", ["metrics", "meta", "split_contract", "preprocessor"])

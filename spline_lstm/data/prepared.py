@@ -35,6 +35,7 @@ class Settings:
         horizon: Length of a forecast.
         longest_gap: A window that touches a longer gap is not used.
         max_missing: Nor is one with a larger share of missing steps.
+        log: Whether rows are learned as logarithms.
         closed: Hours whose steps the grid leaves out.
         timezone: Of these hours.
     """
@@ -48,6 +49,7 @@ class Settings:
     horizon: int
     longest_gap: int
     max_missing: float
+    log: bool
     closed: tuple[str, ...]
     timezone: str
 
@@ -122,7 +124,7 @@ class Series:
     @property
     def spread(self) -> np.ndarray:
         """`(rows to forecast,)`, the standard deviation of each over its train rows, original units."""
-        return self.scaler.std[: len(self.source.identities)]
+        return self.scaler.spread[: len(self.source.identities)]
 
     def seen_by(self: Kind, training: Mapping[str, Any]) -> Kind:
         """The same with the covariates that a trained model was given; see `training.json`."""
@@ -178,8 +180,7 @@ def preprocessor_content(prepared: Prepared, data: DataParams, covariates: Covar
     """What preprocessor.pkl holds besides run_id and schema: enough to prepare new data alike."""
     return {
         "channels": list(prepared.channels),
-        "mean": prepared.scaler.mean.tolist(),
-        "std": prepared.scaler.std.tolist(),
+        "scaler": {name: statistic.tolist() for name, statistic in vars(prepared.scaler).items()},
         "identities": prepared.source.identities.tolist(),
         "settings": asdict(prepared.settings),
         "encoding": prepared.encoding.content(),
@@ -238,7 +239,7 @@ def fitted(preprocessor: Mapping[str, Any]) -> Fitted:
     return Fitted(
         tuple(preprocessor["channels"]),
         Settings(**{**settings, **sequences}),
-        StandardScaler(np.asarray(preprocessor["mean"], float), np.asarray(preprocessor["std"], float)),
+        StandardScaler(**{name: np.asarray(statistic) for name, statistic in preprocessor["scaler"].items()}),
         np.asarray(preprocessor["identities"], np.int32),
         Encoding.restore(preprocessor["encoding"]),
     )

@@ -17,14 +17,15 @@ from spline_lstm.data.phases import ROUNDING
 from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings, held_once
 from spline_lstm.data.repetition import best_repeated
 from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
-from spline_lstm.data.scaling import StandardScaler
+from spline_lstm.data.scaling import StandardScaler, never_negative, spread_follows_level
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
 from spline_lstm.data.windows import SPLITS, UNKNOWN, WindowSource, split_series
-from spline_lstm.run.errors import InsufficientDataError
-from spline_lstm.run.params import Params
+from spline_lstm.run.errors import DataError, InsufficientDataError
+from spline_lstm.run.params import DataParams, Params
 
 LONGEST_LOOKBACK = 480
+FEWEST_STEPS = 4  # of a cycle whose spread is compared with its level
 TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans at most a tenth of the train rows
 
 
@@ -49,7 +50,7 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     kept, dropped = usable_rows(panel, _known_until(layout, splits.train, settings), settings.lookback + horizon, drop)
     rows = _rows(panel, encoding, kept)
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
-    scaler = StandardScaler.fit(row[:known] for row, known in heads)
+    scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data)
     identities = np.arange(1, kept.sum() + 1, dtype=np.int32)
     prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, identities), dropped=dropped, splits=splits)
     windows = {split: prepared.windows(split) for split in SPLITS}
@@ -58,31 +59,48 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     return prepared
 
 
-def prepare_for_forecast(panel: Panel, fit: Fitted, drop: bool) -> Series:
+def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams) -> Series:
     """New data, prepared as a finished run was. A series that the run does not know has a scale of its own.
 
     Args:
         panel: New data.
         fit: Of the run.
-        drop: Whether series may be left out.
+        data: Of the run: whether series may be left out, and what bounds them.
 
     Raises:
         DataError: A covariate is of another kind than in the run, a series is unusable, or it has fewer steps than
             one lookback.
     """
     fit.encoding.require_kinds(panel)
+    drop = data.on_bad_series == "drop"
     kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop)
     rows = _rows(panel, fit.encoding, kept)
     number = {name: row for row, name in enumerate(fit.names)}
     places = np.array([number.get(name, -1) for name in rows.names])
     known = places >= 0
-    own = StandardScaler.fit(rows.layout.split(rows.values))
-    scaler = StandardScaler(
-        np.where(known, fit.scaler.mean[places], own.mean), np.where(known, fit.scaler.std[places], own.std)
-    )
     targets = int(kept.sum())
+    own = _scaler(list(rows.layout.split(rows.values)), targets, fit.settings.log, data)
+    scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
     return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities), dropped=dropped)
+
+
+def _scaler(heads: Sequence[np.ndarray], targets: int, log: bool, data: DataParams) -> StandardScaler:
+    """Statistics of rows to forecast and then of past covariates, which are never logarithms and have no bounds."""
+    logs = np.array([log and row < targets and not (head <= 0).any() for row, head in enumerate(heads)], bool)
+    if data.log and not logs[:targets].all():
+        raise DataError(
+            "`data.log` needs targets above zero. Received: others in train rows. Leave data.log null, or say false."
+        )
+    minimum = np.full(len(heads), -np.inf)
+    if data.minimum is None:
+        minimum[:targets] = [0 if never_negative(head) else -np.inf for head in heads[:targets]]
+    elif data.minimum is not False:
+        minimum[:targets] = data.minimum
+    maximum = np.full(len(heads), np.inf)
+    if data.maximum is not None:
+        maximum[:targets] = data.maximum
+    return StandardScaler.fit(heads, logs).bounded(minimum, maximum)
 
 
 @dataclass(frozen=True)
@@ -165,17 +183,22 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
     seasons = infer_seasons(rows, panel.timestamps[:train]) if given is None else given
     lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons)
     used, voters = held_once(seasons, lookback), longest_rows(rows)
+    season = best_repeated(voters, used)
+    log = spread_follows_level(voters, max(season, FEWEST_STEPS)) if params.data.log is None else params.data.log
+    if log:
+        voters = [np.log(row, where=row > 0, out=np.full(len(row), np.nan)) for row in voters]
     longest_gap = params.gaps.longest or max(1, lookback // 4)
     return Settings(
         frequency=panel.frequency,
         anchor=str(panel.timestamps[0]),
         seasons=seasons,
-        season=best_repeated(voters, used),
+        season=season,
         decay=fit_decay(voters, used, longest_gap) if used else None,
         lookback=lookback,
         horizon=horizon,
         longest_gap=longest_gap,
         max_missing=params.gaps.max_missing,
+        log=log,
         closed=panel.closed,
         timezone=params.data.timezone,
     )

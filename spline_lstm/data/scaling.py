@@ -2,48 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spline_lstm.data.layout import Layout
 
+FEWEST_CYCLES = 5
+CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
+PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
+LARGEST_LOG = 700.0  # whose exponential is still a number
+
 
 @dataclass(frozen=True)
 class StandardScaler:
-    """Affine map to zero mean and unit variance. Fitted once, then a plain value.
+    """Monotone map of each row to zero mean and unit variance: affine, of values or of their logarithms.
 
     Attributes:
-        mean: `(rows,)`, original units.
-        std: `(rows,)`, original units, positive.
+        mean: `(rows,)`, of values in original units, or of their logarithms.
+        std: `(rows,)`, positive, the same.
+        spread: `(rows,)`, positive, the standard deviation of values, original units.
+        lowest: `(rows,)`, the least value, standardized.
+        logs: `(rows,)`, whether logarithms are taken.
+        minimum: `(rows,)`, what forecasts never fall below, original units; -inf for nothing.
+        maximum: `(rows,)`, what they never exceed; inf for nothing.
     """
 
     mean: np.ndarray
     std: np.ndarray
+    spread: np.ndarray
+    lowest: np.ndarray
+    logs: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
 
     @classmethod
-    def fit(cls, train: Iterable[np.ndarray]) -> StandardScaler:
+    def fit(cls, train: Iterable[np.ndarray], logs: Sequence[bool] | np.ndarray) -> StandardScaler:
         """Fit on the observed entries of each row's train steps, `(steps,)` each, NaN where nothing was observed.
 
-        A row without spread keeps its own scale.
+        A row without spread keeps its own scale. Nothing is bounded.
+
+        Args:
+            train: Of each row; positive where logarithms are taken.
+            logs: `(rows,)`, whether they are.
         """
-        statistics = [_mean_and_std(row[~np.isnan(row)]) for row in train]
-        mean, std = np.array(statistics, float).reshape(-1, 2).T
-        return cls(mean, std)
+        statistics = [_statistics(row[~np.isnan(row)], log) for row, log in zip(train, logs, strict=True)]
+        mean, std, spread, lowest = np.array(statistics, float).reshape(-1, 4).T
+        nothing = np.full(len(mean), np.inf)
+        return cls(mean, std, spread, lowest, np.asarray(logs, bool), -nothing, nothing)
+
+    def bounded(self, minimum: np.ndarray, maximum: np.ndarray) -> StandardScaler:
+        """The same with bounds, `(rows,)` each."""
+        return replace(self, minimum=minimum, maximum=maximum)
+
+    def where(self, chosen: np.ndarray, places: np.ndarray, other: StandardScaler) -> StandardScaler:
+        """Rows `places` of this one where they are chosen, `(rows,)`, and those of another one elsewhere."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return StandardScaler(*(np.where(chosen, own[places], others) for own, others in pairs))
 
     def transform(self, values: np.ndarray, layout: Layout) -> np.ndarray:
-        """Standardize a flat array of all rows, `(steps,)`."""
+        """Standardize a flat array of all rows, `(steps,)`.
+
+        A value far below all that were fitted has the logarithm of half the least one, for it may be zero.
+        """
         mean, std = (np.repeat(statistic, layout.lengths) for statistic in (self.mean, self.std))
+        if self.logs.any():
+            logs = np.repeat(self.logs, layout.lengths)
+            least = np.exp(np.where(self.logs, self.lowest * self.std + self.mean, 0)) / 2
+            positive = np.maximum(np.where(logs, values, 1), np.repeat(least, layout.lengths))
+            values = np.where(logs, np.log(positive), values)
         return (values - mean) / std
 
     def restore(self, scaled: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Bring `(windows, steps)` back to original units; window `i` belongs to row `rows[i]`."""
-        return scaled.astype(np.float64) * self.std[rows, None] + self.mean[rows, None]
+        """Bring `(windows, ...)` back to original units, within bounds; window `i` belongs to row `rows[i]`."""
+
+        def of_windows(statistic: np.ndarray) -> np.ndarray:
+            return statistic[rows].reshape(-1, *[1] * (scaled.ndim - 1))
+
+        values = scaled.astype(np.float64) * of_windows(self.std) + of_windows(self.mean)
+        if self.logs.any():
+            values = np.where(of_windows(self.logs), np.exp(np.minimum(values, LARGEST_LOG)), values)
+        return np.clip(values, of_windows(self.minimum), of_windows(self.maximum))
 
 
-def _mean_and_std(observed: np.ndarray) -> tuple[float, float]:
-    if not observed.size or observed.min() == observed.max():
-        return (float(observed[0]) if observed.size else 0.0), 1.0
-    std = float(np.std(observed))
-    return float(np.mean(observed)), std if std > 0 else 1.0
+def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
+    """Whether rows are positive, and the standard deviation within a cycle grows with its mean, nearly in proportion.
+
+    Then logarithms have one spread (Box & Cox 1964, with the power decided between 0 and 1 only).
+
+    Args:
+        train: `(steps,)` each, NaN where nothing was observed.
+        cycle: Steps.
+    """
+    correlations, slopes = [], []
+    for row in train:
+        if np.nanmin(row, initial=np.inf) <= 0:
+            return False
+        cycles = row[len(row) % cycle :].reshape(-1, cycle)
+        cycles = cycles[np.isnan(cycles).sum(axis=1) <= cycle // 2]
+        level, spread = np.nanmean(cycles, axis=1), np.nanstd(cycles, axis=1)
+        level, spread = np.log(level[spread > 0]), np.log(spread[spread > 0])
+        if len(level) >= FEWEST_CYCLES and level.std() > 0 and spread.std() > 0:
+            correlation = np.corrcoef(level, spread)[0, 1]
+            correlations.append(correlation)
+            slopes.append(correlation * spread.std() / level.std())
+    return bool(correlations) and bool(np.median(correlations) >= CLOSELY and np.median(slopes) >= STEEPLY)
+
+
+def never_negative(row: np.ndarray) -> bool:
+    """Whether zero looks like a bound: no value lies below, and the lowest ones crowd close above it.
+
+    Values that merely stayed positive, such as temperatures, do not.
+
+    Args:
+        row: `(steps,)`, NaN where nothing was observed.
+    """
+    observed = row[~np.isnan(row)]
+    if not observed.size or observed.min() < 0 or _constant(observed):
+        return False
+    low, middle = np.quantile(observed, [0.01, 0.5])
+    return bool(low <= PILED_UP * middle)
+
+
+def _statistics(observed: np.ndarray, log: bool) -> tuple[float, float, float, float]:
+    """Mean, standard deviation, that of original values, the least value."""
+    spread = _spread(observed)
+    values = np.log(observed) if log else observed
+    mean = (float(values[0]) if _constant(values) else float(np.mean(values))) if values.size else 0.0
+    std = _spread(values)
+    return mean, std, spread, (float(values.min()) - mean) / std if values.size else 0.0
+
+
+def _spread(values: np.ndarray) -> float:
+    std = 1.0 if not values.size or _constant(values) else float(np.std(values))
+    return std if std > 0 else 1.0
+
+
+def _constant(values: np.ndarray) -> bool:
+    return bool(values.min() == values.max())

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from spline_lstm.data.seasonality import calendar_seasons
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.pages.covariates import covariates_text
@@ -67,7 +69,13 @@ def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
     given = run.params.model_dump(mode="json")
     calendar = {"calendar": run.training["clock"], "holidays": run.prepared.encoding.calendar.holidays}
     return {
-        "data": {"frequency": settings.frequency, "closed": list(settings.closed)},
+        "data": {
+            "frequency": settings.frequency,
+            "closed": list(settings.closed),
+            "log": settings.log,
+            "minimum": _bound(run.prepared.scaler.minimum[: len(run.prepared.names)]),
+            "maximum": _bound(run.prepared.scaler.maximum[: len(run.prepared.names)]),
+        },
         "covariates": {**given["covariates"], **calendar},
         "windows": {"horizon": settings.horizon, "lookback": settings.lookback},
         "gaps": {
@@ -78,8 +86,21 @@ def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
         "spline": {key: model[key] for key in given["spline"]},
         "model": {key: model[key] for key in given["model"]},
         "train": {key: run.training["train"][key] for key in given["train"]},
-        "evaluate": {"coverage": run.scores["intervals"]["coverage"], "scale": run.scores["scale"]},
+        "evaluate": {
+            **{key: run.scores["intervals"][key] for key in ("coverage", "quantiles")},
+            "scale": run.scores["scale"],
+        },
     }
+
+
+def _bound(bounds: np.ndarray) -> Any:
+    """What bounds the forecasts of rows: a number, none, or how many rows have one."""
+    finite = bounds[np.isfinite(bounds)]
+    if not finite.size:
+        return None
+    if finite.size == bounds.size and np.ptp(finite) == 0:
+        return float(finite[0])
+    return f"{finite[0]:g} for {finite.size:,} of {bounds.size:,} series"
 
 
 def _origin(given: Any, value: Any) -> str:

@@ -85,11 +85,10 @@ class FinishedRun:
         layout, filled = prepared.layout, prepared.source.filled
         start, end = layout.offsets[row], layout.offsets[row + 1]
         missing = slice(*np.searchsorted(filled.missing, [start, end]))
-        settled = filled.settled[start:end] * prepared.scaler.std[row] + prepared.scaler.mean[row]
+        of_row = np.array([row])
+        settled = prepared.scaler.restore(filled.settled[None, start:end], of_row)[0]
         held = settled.copy()
-        held[filled.missing[missing] - start] = (
-            filled.held[missing] * prepared.scaler.std[row] + prepared.scaler.mean[row]
-        )
+        held[filled.missing[missing] - start] = prepared.scaler.restore(filled.held[None, missing], of_row)[0]
         return pd.DataFrame(
             {"observed": prepared.values[start:end], "settled": settled, "held": held},
             prepared.timestamps[layout.starts[row] : layout.ends[row]],
@@ -109,8 +108,8 @@ class FinishedRun:
         missed = (table["y_true"] - table["y_pred"]).to_numpy()
         if self.scores["scale"] == "standardized":
             names = table["series_id"].astype("category").cat
-            std = pd.Series(self.prepared.scaler.std, self.prepared.names)[names.categories].to_numpy()
-            missed = missed / std[names.codes]
+            spread = pd.Series(self.prepared.spread, list(self.prepared.names))[names.categories].to_numpy()
+            missed = missed / spread[names.codes]
         return missed.reshape(-1, self.prepared.settings.horizon)
 
     def when(self, moment: Any) -> str:

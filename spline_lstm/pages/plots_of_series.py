@@ -84,7 +84,7 @@ def _draw_history(axes: Axes, name: str, forecast: pd.DataFrame, horizons: int, 
 
 def _draw_forecast(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
     table = run.broken(table[["y_pred", "y_lower", "y_upper"]])
-    coverage = f"{run.params.evaluate.coverage:.0%} interval"
+    coverage = f"{run.params.evaluate.levels[0]:.0%} interval"
     axes.fill_between(table.index, table["y_lower"], table["y_upper"], color=MODEL, alpha=0.2, lw=0, label=coverage)
     if len(table) == 1:  # an area of one step has no width
         axes.vlines(table.index, table["y_lower"], table["y_upper"], color=MODEL, alpha=0.4)

@@ -46,6 +46,7 @@ def render_report(run: FinishedRun) -> str:
         _targets(run),
         _score_table(run),
         _same_baselines(run),
+        _interval_table(run),
         _series_table(run),
         *(_picture(run, name) for name in ("test_windows", "error_by_horizon", "residuals")),
         "## Data",
@@ -94,7 +95,7 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     of_several = ", relative to the best baseline of each series, on average" if several else ""
     return (
         f"{head}\n\nRMSE of the model{of_several}: {against}. {_sureness(scores['metrics'])}"
-        f"Intervals meant to hold {scores['intervals']['coverage']:.0%} of the targets held "
+        f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
         f"{scores['metrics']['coverage']:.1%} of them."
     )
 
@@ -139,7 +140,7 @@ def _forecast(run: FinishedRun) -> str:
     groups = dict(iter(run.forecast[run.forecast["series_id"].isin(run.ahead)].groupby("series_id")))
     ends = ENDS_OF_MANY if several else ENDS_OF_ONE
     rows = [row for name in run.ahead for row in _forecast_rows(run, groups[name], ends)]
-    interval = f"{run.params.evaluate.coverage:.0%} interval, from"
+    interval = f"{run.params.evaluate.levels[0]:.0%} interval, from"
     header = ["series", "time", "step", "forecast", interval, "to"]
     first = 0 if several else 1  # of one series, its name is in every row of the file only
     return f"{text.rstrip()}\n\n{table(header[first:], [row[first:] for row in rows])}"
@@ -208,6 +209,19 @@ def _score_table(run: FinishedRun) -> str:
     labels = baseline_labels(scores["baselines"])
     rows = [("**model**", scores["metrics"]), *((labels[name], scores["baselines"][name]) for name in labels)]
     return table(["", *shown.values()], [[name, *(number(scored[key]) for key in shown)] for name, scored in rows])
+
+
+def _interval_table(run: FinishedRun) -> str:
+    """How many targets the intervals of each level held, and what they cost."""
+    metrics, rows = run.scores["metrics"], []
+    for place, level in enumerate(run.scores["intervals"]["levels"]):
+        suffix = f"_{100 * level:g}" if place else ""
+        width, score = (number(metrics[name + suffix]) for name in ("interval_width", "winkler"))
+        rows.append(
+            [f"{100 * level:g}%", f"{metrics['coverage' + suffix]:.1%}", *([width, score] if run.has_unit else [])]
+        )
+    units = ["mean width", "Winkler score"] if run.has_unit else []
+    return "Intervals:\n\n" + table(["wanted coverage", "held", *units], rows)
 
 
 def _same_baselines(run: FinishedRun) -> str:

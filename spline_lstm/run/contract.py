@@ -12,7 +12,7 @@ from spline_lstm.run.errors import ArtifactError, ParamsError, RunIdMismatchErro
 from spline_lstm.run.files import WAY_BACK, read_json, read_pickle, sha256
 
 SPLIT_SCHEMA = "phase1.split_contract.v1"
-PREPROCESSOR_SCHEMA = "preprocessor.v2"
+PREPROCESSOR_SCHEMA = "preprocessor.v3"
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PICTURES = ("forecast", "test_windows", "error_by_horizon", "residuals", "learning_curve", "series")
 NPZ_KEYS = (
@@ -34,8 +34,7 @@ PREPROCESSOR_KEYS = (
     "schema_version",
     "settings",
     "channels",
-    "mean",
-    "std",
+    "scaler",
     "identities",
     "encoding",
     "data",

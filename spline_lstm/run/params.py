@@ -53,6 +53,16 @@ def _timestamp_format(pattern: str) -> str:
     return pattern
 
 
+def _bound(value: object) -> object:
+    if value is True:
+        raise ValueError("must be null, false, or a number")
+    return value
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, int | float) else value
+
+
 def _columns(value: object) -> object:
     if value is None:
         return ()
@@ -77,14 +87,10 @@ def _run_id(value: object) -> str:
         raise ValueError(str(error)) from None
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
-        raise ValueError("must name each column once")
-    return names
-
-
-def _seasons(value: object) -> object:
-    return (value,) if isinstance(value, int | float) else value
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must name each once")
+    return values
 
 
 def _ascending(seasons: tuple[float, ...]) -> tuple[float, ...]:
@@ -115,10 +121,13 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Border = Annotated[float | int | str, BeforeValidator(_border)]
 Cell = Annotated[str, AfterValidator(_cell)]
 Seasons = Annotated[
-    tuple[Annotated[float, Field(ge=2, strict=True)], ...], BeforeValidator(_seasons), AfterValidator(_ascending)
+    tuple[Annotated[float, Field(ge=2, strict=True)], ...], BeforeValidator(_several), AfterValidator(_ascending)
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct)]
 Columns = Annotated[Names, Field(min_length=1)]
+Bound = Annotated[Literal[False] | float | None, BeforeValidator(_bound)]
+Open = Annotated[float, Field(gt=0, lt=1)]  # between 0 and 1
+Levels = Annotated[tuple[Open, ...], BeforeValidator(_several), AfterValidator(_distinct)]
 Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
 
 
@@ -142,6 +151,9 @@ class DataParams(Section):
     timestamp_format: Annotated[str, AfterValidator(_timestamp_format)] | None = None
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     closed: Closed | None = None
+    log: bool | None = None
+    minimum: Bound = None
+    maximum: float | None = None
 
 
 class CovariateParams(Section):
@@ -210,11 +222,23 @@ class TrainParams(Section):
     augment: bool | None = None
 
 
+def level_of(quantile: float) -> float:
+    """Coverage of the interval of which a quantile is a border; 0 for the median."""
+    return round(abs(2 * quantile - 1), 10)
+
+
 class EvaluateParams(Section):
     """What the scores and intervals are."""
 
-    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    coverage: Annotated[Levels, Field(min_length=1)] = (0.9,)
+    quantiles: Levels = ()
     scale: Literal["original", "standardized"] | None = None
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Coverage of every interval that is needed: those that were asked for, then those that quantiles border."""
+        bordered = map(level_of, self.quantiles)
+        return tuple(dict.fromkeys((*self.coverage, *(level for level in bordered if level))))
 
 
 class Params(Section):

@@ -125,7 +125,8 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
         relative = {name: float(np.nanmean(np.sqrt(table / least))) for name, table in sums.items()}
     best = min(relative, key=lambda name: relative[name])
     best_of_rows = [min(sums, key=lambda name: sums[name][row]) for row in range(len(names))]
-    forecasts = Forecasts(rows, origins, y_true, y_pred[best], np.zeros((len(names), y_true.shape[1])))
+    without_intervals = (), *np.empty((2, 0, *y_true.shape))
+    forecasts = Forecasts(rows, origins, y_true, y_pred[best], *without_intervals)
     margins, _ = skill_margins(forecasts, y_pred, best_of_rows)
     counts = np.maximum(observed.sum(axis=0), 1)
 

@@ -36,16 +36,8 @@ class _Targets:
 
     def cut(self, windows: slice, steps: slice = slice(None)) -> _Targets:
         """Fewer windows or steps, as views."""
-        whole = self.forecasts
-        part = Forecasts(
-            whole.rows[windows],
-            whole.origins[windows],
-            whole.y_true[windows, steps],
-            whole.y_pred[windows, steps],
-            whole.half_widths[:, steps],
-        )
         baselines = {name: forecast[windows, steps] for name, forecast in self.baselines.items()}
-        return _Targets(part, baselines, self.mase_scales)
+        return _Targets(self.forecasts.of(windows, steps), baselines, self.mase_scales)
 
     @cached_property
     def observed(self) -> np.ndarray:
@@ -125,11 +117,7 @@ def _in_order(forecasts: Forecasts, baselines: Mapping[str, np.ndarray]) -> tupl
     if (np.diff(forecasts.rows) >= 0).all():
         return forecasts, baselines
     order = np.argsort(forecasts.rows, kind="stable")
-    rows, origins, y_true, y_pred = (
-        array[order] for array in (forecasts.rows, forecasts.origins, forecasts.y_true, forecasts.y_pred)
-    )
-    ordered = Forecasts(rows, origins, y_true, y_pred, forecasts.half_widths)
-    return ordered, {name: table[order] for name, table in baselines.items()}
+    return forecasts.of(order), {name: table[order] for name, table in baselines.items()}
 
 
 def _by_row(targets: _Targets) -> Iterator[tuple[int, _Targets]]:
@@ -171,13 +159,39 @@ def _mean(values: list[float]) -> float:
 
 
 def _model_scores(targets: _Targets) -> dict[str, Any]:
-    lower, upper = targets.forecasts.lower[targets.observed], targets.forecasts.upper[targets.observed]
+    intervals = {name: value for table in _interval_scores(targets) for name, value in table.items()}
     return {
         **_point_scores(targets, None),
-        "coverage": metrics.coverage(targets.y_true, lower, upper),
-        "interval_width": float(np.mean(upper - lower)),
+        **intervals,
+        "wql": metrics.weighted_quantile_loss(targets.y_true, _quantiles(targets)),
         "observed": len(targets.y_true),
     }
+
+
+def _bounds(targets: _Targets) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    """Each level, and the borders of its intervals of observed targets."""
+    forecasts = targets.forecasts
+    for level, lower, upper in zip(forecasts.levels, forecasts.lower, forecasts.upper, strict=True):
+        yield level, lower[targets.observed], upper[targets.observed]
+
+
+def _interval_scores(targets: _Targets) -> Iterator[dict[str, float]]:
+    """Of each level; the names of those after the first end in it, in percent."""
+    for number, (level, lower, upper) in enumerate(_bounds(targets)):
+        suffix = f"_{100 * level:g}" if number else ""
+        yield {
+            f"coverage{suffix}": metrics.coverage(targets.y_true, lower, upper),
+            f"interval_width{suffix}": float(np.mean(upper - lower)),
+            f"winkler{suffix}": metrics.winkler(targets.y_true, lower, upper, level),
+        }
+
+
+def _quantiles(targets: _Targets) -> dict[float, np.ndarray]:
+    """Forecasts of the quantiles that intervals are bordered by; the point forecast stands for the median."""
+    result = {0.5: targets.forecasts.y_pred[targets.observed]}
+    for level, lower, upper in _bounds(targets):
+        result |= {(1 - level) / 2: lower, (1 + level) / 2: upper}
+    return result
 
 
 def _point_scores(targets: _Targets, baseline: str | None) -> dict[str, Any]:
@@ -190,13 +204,14 @@ def _point_scores(targets: _Targets, baseline: str | None) -> dict[str, Any]:
 
 
 def _step_scores(targets: _Targets) -> dict[str, float]:
-    forecasts, observed = targets.forecasts, targets.observed
-    y_pred = forecasts.y_pred[observed]
+    observed = targets.observed
+    y_pred = targets.forecasts.y_pred[observed]
     scores = {
         "mae": metrics.mae(targets.y_true, y_pred),
         "rmse": metrics.rmse(targets.y_true, y_pred),
-        "coverage": metrics.coverage(targets.y_true, forecasts.lower[observed], forecasts.upper[observed]),
     }
+    for table in _interval_scores(targets):
+        scores |= {name: value for name, value in table.items() if name.startswith("coverage")}
     return scores | {
         f"{name}_rmse": metrics.rmse(targets.y_true, forecast[observed]) for name, forecast in targets.baselines.items()
     }

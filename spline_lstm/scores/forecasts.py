@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from spline_lstm.run.params import level_of
 
 
 @dataclass(frozen=True)
@@ -16,26 +19,64 @@ class Forecasts:
         origins: `(windows,)`.
         y_true: `(windows, horizon)`, NaN where nothing was observed.
         y_pred: `(windows, horizon)`.
-        half_widths: `(rows, horizon)` of the prediction intervals.
+        levels: Coverage of each kind of prediction interval; the first one is scored.
+        lower: `(levels, windows, horizon)`.
+        upper: `(levels, windows, horizon)`.
     """
 
     rows: np.ndarray
     origins: np.ndarray
     y_true: np.ndarray
     y_pred: np.ndarray
-    half_widths: np.ndarray
+    levels: tuple[float, ...]
+    lower: np.ndarray
+    upper: np.ndarray
 
-    @property
-    def lower(self) -> np.ndarray:
-        return self.y_pred - self.half_widths[self.rows]
-
-    @property
-    def upper(self) -> np.ndarray:
-        return self.y_pred + self.half_widths[self.rows]
+    def of(self, windows: slice | np.ndarray, steps: slice = slice(None)) -> Forecasts:
+        """Fewer windows or steps, as views where slices choose."""
+        return Forecasts(
+            self.rows[windows],
+            self.origins[windows],
+            self.y_true[windows, steps],
+            self.y_pred[windows, steps],
+            self.levels,
+            self.lower[:, windows, steps],
+            self.upper[:, windows, steps],
+        )
 
     def in_units(self, units: np.ndarray) -> Forecasts:
         """The same with each row divided by its unit, `(rows,)`."""
         unit = units[self.rows, None]
-        return Forecasts(
-            self.rows, self.origins, self.y_true / unit, self.y_pred / unit, self.half_widths / units[:, None]
+        return replace(
+            self,
+            y_true=self.y_true / unit,
+            y_pred=self.y_pred / unit,
+            lower=self.lower / unit,
+            upper=self.upper / unit,
         )
+
+
+def interval_columns(
+    forecasts: Forecasts, coverage: Sequence[float], quantiles: Sequence[float] = ()
+) -> dict[str, np.ndarray]:
+    """Intervals as columns of a table.
+
+    Args:
+        forecasts: With every level that is needed, see `EvaluateParams.levels`.
+        coverage: Of the intervals that become columns.
+        quantiles: That do.
+
+    Returns:
+        `y_lower` and `y_upper` of the first coverage, `y_lower_80` and `y_upper_80` of one of 0.8 after it, `q0.1` of
+        a quantile of 0.1; `(windows, horizon)` each.
+    """
+    columns, place = {}, {level: number for number, level in enumerate(forecasts.levels)}
+    for number, level in enumerate(coverage):
+        suffix = f"_{100 * level:g}" if number else ""
+        columns[f"y_lower{suffix}"] = forecasts.lower[place[level]]
+        columns[f"y_upper{suffix}"] = forecasts.upper[place[level]]
+    for quantile in quantiles:
+        bounds = forecasts.lower if quantile < 0.5 else forecasts.upper
+        level = level_of(quantile)
+        columns[f"q{quantile:g}"] = bounds[place[level]] if level else forecasts.y_pred
+    return columns

@@ -1,52 +1,264 @@
-"""Split-conformal prediction intervals from the residuals of validation windows."""
+"""Prediction intervals from what forecasts missed before, as it was known at each origin.
+
+Half-widths are quantiles of what forecasts of validation and earlier test windows missed (conformal prediction, Lei et
+al. 2018, with weights that fade, Barber et al. 2023, Conformal prediction beyond exchangeability). At an origin only
+targets that had been observed by then count. All is standardized; a miss is taken relative to a power of how high its
+forecast stood over the least train value, since errors of many series grow with their level (Taylor 1961, Aggregation,
+variance and the mean).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from spline_lstm.run.errors import InsufficientDataError
 
+HALF_LIFE = 0.25  # of what a miss weighs, as a share of the validation split
+RENEWALS = 128  # of the quantiles, in as many steps as the validation split has
+POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
+CLEARLY = 0.95  # of the interval score
+LEAST_HEIGHT = 0.3  # standard deviations that every forecast stands over the least value
+JUDGED = 0.9  # the coverage by which powers are judged
+MOST_JUDGES = 1 << 12  # windows
+MOST_POOLED = 1 << 13  # windows of all rows together
+COLUMNS_AT_ONCE = 1 << 10
 
-def conformal_half_widths(
-    y_true: np.ndarray, y_pred: np.ndarray, rows: np.ndarray, coverage: float, std: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Half-widths of intervals with the wanted coverage, for each row and horizon step.
 
-    The `ceil((n + 1) * coverage)`-th smallest absolute residual of `n` (Lei et al. 2018,
-    Distribution-Free Predictive Inference for Regression, section 2.2). Where a row has too few residuals for the
-    coverage, those of all rows together decide, in units of the rows' scales.
+@dataclass(frozen=True)
+class Misses:
+    """What forecasts of windows missed, standardized.
+
+    Attributes:
+        rows: `(windows,)`.
+        origins: `(windows,)`.
+        sizes: `(windows, horizon)`, absolute errors, NaN where nothing was observed.
+        heights: `(windows, horizon)`, positive, see `heights`.
+    """
+
+    rows: np.ndarray
+    origins: np.ndarray
+    sizes: np.ndarray
+    heights: np.ndarray
+
+    def of(self, windows: np.ndarray) -> Misses:
+        """Those of some windows."""
+        return Misses(self.rows[windows], self.origins[windows], self.sizes[windows], self.heights[windows])
+
+    def at_most(self, count: int) -> Misses:
+        """Those of as many windows, evenly spread."""
+        if len(self.rows) <= count:
+            return self
+        return self.of(np.linspace(0, len(self.rows) - 1, count).round().astype(np.int64))
+
+    def followed_by(self, other: Misses) -> Misses:
+        """These and then others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Misses(*(np.concatenate(pair) for pair in pairs))
+
+
+def heights(forecasts: np.ndarray, lowest: np.ndarray) -> np.ndarray:
+    """How far forecasts stand above the least train value of their rows: `(windows, horizon)`, float32.
 
     Args:
-        y_true: `(windows, horizon)`, NaN where nothing was observed.
-        y_pred: `(windows, horizon)`.
-        rows: `(windows,)`, which row a window is of.
-        coverage: Wanted share, between 0 and 1.
-        std: `(rows,)`, the rows' scales.
+        forecasts: `(windows, horizon)`, standardized.
+        lowest: `(windows,)`, standardized.
+    """
+    return np.maximum(forecasts - lowest[:, None], 0).astype(np.float32) + np.float32(LEAST_HEIGHT)
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What intervals of a run are made from.
+
+    Attributes:
+        misses: Of validation windows, and of later ones.
+        power: Of a forecast's height, with which its misses grow.
+        levels: Wanted coverage, each between 0 and 1.
+        span: Steps of the validation split.
+    """
+
+    misses: Misses
+    power: float
+    levels: tuple[float, ...]
+    span: int
+
+    def half_widths(self, asked: Misses, open_steps: np.ndarray) -> np.ndarray:
+        """Of some windows, standardized: `(windows, levels, horizon)`; see the function of this name.
+
+        Args:
+            asked: The windows; what they missed counts only if it is among the misses of the run.
+            open_steps: `(windows,)`, how many of the newest steps up to the origin are missing.
+        """
+        relative = half_widths(self.misses, asked.rows, asked.origins, self.power, self.levels, self.span)
+        return in_force(relative, asked.heights, self.power, open_steps)
+
+    def newest(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Relative half-widths as of the end of each row, for forecasts beyond it.
+
+        Args:
+            ends: `(rows,)`, the calendar step after each row's last.
+
+        Returns:
+            `(rows, levels, horizon)`, and `(levels, horizon)` of all rows together, for others.
+        """
+        rows, origins = np.arange(len(ends) + 1), np.append(ends, ends.max()) - 1
+        widths = half_widths(self.misses, rows, origins, self.power, self.levels, self.span)
+        return widths[:-1], widths[-1]
+
+
+def choose_power(validation: Misses, span: int) -> float:
+    """The power of a forecast's height that its misses follow, by the interval scores of later validation windows.
+
+    Args:
+        validation: Of validation windows.
+        span: Steps of the validation split.
+    """
+    first, last = validation.origins.min(), validation.origins.max()
+    judges = validation.of(validation.origins > (first + last) / 2).at_most(MOST_JUDGES)
+    if not len(judges.rows):
+        return POWERS[0]
+    scores = []
+    for power in POWERS:
+        widths = half_widths(validation, judges.rows, judges.origins, power, (JUDGED,), span)[:, 0]
+        widths = widths * judges.heights**power
+        scores.append(float(np.nanmean(2 * widths + 2 / (1 - JUDGED) * np.maximum(judges.sizes - widths, 0))))
+    best = min(range(len(POWERS)), key=lambda index: scores[index])
+    return POWERS[best] if scores[best] < CLEARLY * scores[0] else POWERS[0]
+
+
+def half_widths(
+    misses: Misses, rows: np.ndarray, origins: np.ndarray, power: float, levels: Sequence[float], span: int
+) -> np.ndarray:
+    """Half-widths of intervals at some origins, relative to a power of the forecasts' heights.
+
+    A miss weighs half as much for every quarter of the validation split that it is older. The wanted level grows as
+    if one more independent window had been missed by far, of which overlapping windows are one for each horizon. Where
+    a row has too few misses for a level, those of all rows together decide.
+
+    Args:
+        misses: Of windows before and after.
+        rows: `(asked,)`.
+        origins: `(asked,)`.
+        power: See `choose_power`.
+        levels: Wanted coverage, each between 0 and 1.
+        span: Steps of the validation split.
 
     Returns:
-        `(rows, horizon)`, in units of the target, and `(horizon,)`, of all rows, in units of their scales.
+        `(asked, levels, horizon)`, float32; a higher level is never narrower.
 
     Raises:
-        InsufficientDataError: No validation target was observed.
+        InsufficientDataError: No target was observed.
     """
-    residuals = np.abs(y_true - y_pred)
-    if np.isnan(residuals).all():
+    if np.isnan(misses.sizes).all():
         raise InsufficientDataError(
             "The validation split must hold observed targets. Received: none. Move split.validation, or give more data."
         )
-    pooled = _order_statistic(residuals / std[rows, None], coverage)
-    pooled = np.where(np.isnan(pooled), np.nanmax(pooled), pooled)
+    every = max(1, span // RENEWALS)
+    times = origins - origins % every  # on the calendar, so that no renewal depends on what comes later
+    relative = (misses.sizes / misses.heights**power).astype(np.float32)
+    result = np.full((len(rows), len(levels), relative.shape[1]), np.nan, np.float32)
+    by_row = _places(rows, int(max(rows.max(initial=0), misses.rows.max())) + 1)
+    for group, known in _alike(misses):
+        asked = [by_row[row] for row in group]
+        if not sum(map(len, asked)):
+            continue
+        ranked = _Ranked.of(np.stack([relative[windows] for windows in known], 1), misses.origins[known[0]], span)
+        for time in np.unique(times[np.concatenate(asked)]):
+            widths = ranked.quantiles(time, levels, enough=True)
+            for place, windows in enumerate(asked):
+                result[windows[times[windows] == time]] = widths[:, place]
+    lacking = np.isnan(result).any(axis=(1, 2))
+    if lacking.any():
+        chosen = np.linspace(0, len(relative) - 1, min(len(relative), MOST_POOLED)).round().astype(np.int64)
+        ranked = _Ranked.of(relative[chosen, None], misses.origins[chosen], span)
+        for time in np.unique(times[lacking]):
+            widths = ranked.quantiles(time, levels, enough=False)[:, 0]
+            widths = np.where(np.isnan(widths), np.nanmax(widths, initial=0, axis=1, keepdims=True), widths)
+            at = np.flatnonzero(lacking & (times == time))
+            result[at] = np.where(np.isnan(result[at]), widths, result[at])
+    order = np.argsort(levels, kind="stable")
+    result[:, order] = np.maximum.accumulate(result[:, order], axis=1)  # own and pooled ones could cross
+    return result
+
+
+def in_force(relative: np.ndarray, heights: np.ndarray, power: float, open_steps: np.ndarray) -> np.ndarray:
+    """Half-widths as forecasts need them, standardized: `(windows, levels, horizon)`.
+
+    Where the newest steps are missing, a step ahead is as unsure as one that is so much further ahead.
+
+    Args:
+        relative: `(windows, levels, horizon)`, to the power of heights.
+        heights: `(windows, horizon)`.
+        power: See `choose_power`.
+        open_steps: `(windows,)`, how many of the newest steps up to the origin are missing.
+    """
+    horizon = relative.shape[2]
+    later = np.minimum(np.arange(horizon) + open_steps[:, None], horizon - 1)
+    waited = np.maximum(relative, np.take_along_axis(relative, later[:, None], axis=2))
+    return waited * heights[:, None] ** power
+
+
+def _places(rows: np.ndarray, count: int) -> list[np.ndarray]:
+    """Which windows are of each row."""
     order = np.argsort(rows, kind="stable")
-    parts = np.split(residuals[order], np.searchsorted(rows[order], np.arange(1, len(std))))
-    widths = np.stack([_order_statistic(part, coverage) for part in parts])
-    counts = np.stack([(~np.isnan(part)).sum(axis=0) for part in parts])
-    enough = (counts + 1) * coverage <= counts
-    return np.where(enough, widths, pooled * std[:, None]), pooled
+    return np.split(order, np.searchsorted(rows[order], np.arange(1, count)))
 
 
-def _order_statistic(residuals: np.ndarray, coverage: float) -> np.ndarray:
-    """Per column of `(windows, horizon)`; NaN where it has no value."""
-    counts = (~np.isnan(residuals)).sum(axis=0)
-    ranks = np.minimum(np.ceil((counts + 1) * coverage).astype(int), counts)
-    padded = np.vstack([np.sort(residuals, axis=0), np.full((1, residuals.shape[1]), np.nan)])  # NaN sorts last
-    return np.take_along_axis(padded, np.maximum(ranks - 1, 0)[None], axis=0)[0]
+def _alike(misses: Misses) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Rows that have windows at the same origins, some at a time, and the windows of each."""
+    groups: dict[bytes, list[tuple[int, np.ndarray]]] = {}
+    for row, windows in enumerate(_places(misses.rows, int(misses.rows.max()) + 1)):
+        if len(windows):
+            groups.setdefault(misses.origins[windows].tobytes(), []).append((row, windows))
+    at_once = max(1, COLUMNS_AT_ONCE // misses.sizes.shape[1])
+    for members in groups.values():
+        for start in range(0, len(members), at_once):
+            rows, windows = zip(*members[start : start + at_once], strict=True)
+            yield list(rows), list(windows)
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Misses in ascending order, apart for each row and step.
+
+    Attributes:
+        sizes: `(windows, rows, horizon)`, NaN last.
+        weights: The same, 0 where nothing was observed.
+        known: The same, the calendar step at which each target was observed.
+    """
+
+    sizes: np.ndarray
+    weights: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, sizes: np.ndarray, origins: np.ndarray, span: int) -> _Ranked:
+        order = np.argsort(sizes, axis=0, kind="stable")
+        ranked = np.take_along_axis(sizes, order, axis=0)
+        fading = 0.5 ** ((origins.max() - origins) / (HALF_LIFE * span))
+        weights = np.where(np.isnan(ranked), 0, fading[order])
+        return cls(ranked, weights, origins[order] + np.arange(1, sizes.shape[2] + 1))
+
+    def quantiles(self, time: int, levels: Sequence[float], enough: bool) -> np.ndarray:
+        """As of a time: `(levels, rows, horizon)`, NaN where nothing was known.
+
+        Args:
+            time: Calendar step.
+            levels: Wanted coverage.
+            enough: Whether there must be so many misses that one of them is the quantile; else the largest one is.
+        """
+        weights = np.where(self.known <= time, self.weights, 0)
+        total, count, largest = weights.cumsum(axis=0), (weights > 0).sum(axis=0), weights.max(axis=0)
+        horizon, everything = weights.shape[2], total[-1]
+        independent = np.maximum(everything**2 / np.where(count > 0, (weights**2).sum(axis=0), 1) / horizon, 1)
+        last = len(weights) - 1 - (weights[::-1] > 0).argmax(axis=0)
+        result = []
+        for level in levels:
+            wanted = level + (1 - level) / (1 + independent)
+            place = np.minimum((total < wanted * (everything + largest)).sum(axis=0), last)
+            widths = np.take_along_axis(self.sizes, place[None], axis=0)[0]
+            result.append(np.where(count >= ((count + 1) * level if enough else 1), widths, np.nan))
+        return np.stack(result)

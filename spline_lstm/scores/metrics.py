@@ -6,6 +6,8 @@ Names and formulas follow Hyndman & Athanasopoulos, Forecasting: Principles and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from spline_lstm.data.repetition import seasonal_difference
@@ -88,6 +90,30 @@ def mase_scale(train: np.ndarray, season: int) -> float:
 def coverage(y_true: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
     """Share of targets within their interval, ends included."""
     return float(np.mean((lower <= y_true) & (y_true <= upper)))
+
+
+def winkler(y_true: np.ndarray, lower: np.ndarray, upper: np.ndarray, level: float) -> float:
+    """Mean interval score, in units of the target: the width, and 2 / (1 - level) times what a target lies outside.
+
+    Winkler 1972, A Decision-Theoretic Approach to Interval Estimation.
+    """
+    outside = np.maximum(lower - y_true, 0) + np.maximum(y_true - upper, 0)
+    return float(np.mean(upper - lower + 2 / (1 - level) * outside))
+
+
+def weighted_quantile_loss(y_true: np.ndarray, quantiles: Mapping[float, np.ndarray]) -> float:
+    """Twice the pinball loss of each quantile relative to the sum of absolute targets, on average over quantiles.
+
+    NaN where all targets are zero.
+    """
+    total = np.sum(np.abs(y_true))
+    if not total > 0:
+        return float("nan")
+    losses = [
+        np.sum(np.maximum(share * (y_true - forecast), (share - 1) * (y_true - forecast)))
+        for share, forecast in quantiles.items()
+    ]
+    return float(2 * np.mean(losses) / total)
 
 
 def skill(error: float, reference: float) -> float:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, reading
-from spline_lstm.scores.forecasts import Forecasts
+from spline_lstm.scores.forecasts import Forecasts, interval_columns
 
 CHUNK = 4096  # windows per row group
 SHOWN_SERIES = 8  # in pictures
@@ -21,15 +21,21 @@ SHOWN_WINDOWS = 40  # of each of them
 
 
 def write_predictions(
-    file: BinaryIO, forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex
+    file: BinaryIO,
+    forecasts: Forecasts,
+    names: tuple[str, ...],
+    timestamps: pd.DatetimeIndex,
+    coverage: Sequence[float],
+    quantiles: Sequence[float],
 ) -> None:
     """Write a Parquet file of all windows, some at a time; `y_true` is null where nothing was observed.
 
+    Intervals and quantiles are named as by `interval_columns`.
     A window has the same bytes whichever windows follow it.
     """
     writer: pq.ParquetWriter | None = None
     for start in range(0, len(forecasts.rows), CHUNK):
-        table = _table(forecasts, np.arange(start, min(start + CHUNK, len(forecasts.rows))), names, timestamps)
+        table = _table(forecasts.of(slice(start, start + CHUNK)), names, timestamps, coverage, quantiles)
         batch = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
         writer = writer or pq.ParquetWriter(file, batch.schema, compression="zstd")
         writer.write_table(batch)
@@ -103,7 +109,7 @@ def predictions_table(
 ) -> pd.DataFrame:
     """The windows of some series, as `write_predictions` would hold them."""
     rows = [names.index(name) for name in shown]
-    return _table(forecasts, np.flatnonzero(np.isin(forecasts.rows, rows)), names, timestamps)
+    return _table(forecasts.of(np.isin(forecasts.rows, rows)), names, timestamps, forecasts.levels[:1])
 
 
 def separate_windows(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -121,22 +127,23 @@ def separate_windows(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(
-    forecasts: Forecasts, windows: np.ndarray, names: tuple[str, ...], timestamps: pd.DatetimeIndex
+    forecasts: Forecasts,
+    names: tuple[str, ...],
+    timestamps: pd.DatetimeIndex,
+    coverage: Sequence[float],
+    quantiles: Sequence[float] = (),
 ) -> pd.DataFrame:
-    horizon = forecasts.y_pred.shape[1]
-    origins = np.repeat(forecasts.origins[windows], horizon)
-    steps = np.tile(np.arange(1, horizon + 1, dtype=np.int32), len(windows))
-    spread = forecasts.half_widths[forecasts.rows[windows]]
-    y_pred = forecasts.y_pred[windows]
+    windows, horizon = forecasts.y_pred.shape
+    origins = np.repeat(forecasts.origins, horizon)
+    steps = np.tile(np.arange(1, horizon + 1, dtype=np.int32), windows)
+    tables = {"y_true": forecasts.y_true, "y_pred": forecasts.y_pred}
+    tables |= interval_columns(forecasts, coverage, quantiles)
     return pd.DataFrame(
         {
-            "series_id": pd.Categorical.from_codes(np.repeat(forecasts.rows[windows], horizon), list(names)),
+            "series_id": pd.Categorical.from_codes(np.repeat(forecasts.rows, horizon), list(names)),
             "origin": timestamps[origins],
             "timestamp": timestamps[origins + steps],
             "step": steps,
-            "y_true": forecasts.y_true[windows].ravel(),
-            "y_pred": y_pred.ravel(),
-            "y_lower": (y_pred - spread).ravel(),
-            "y_upper": (y_pred + spread).ravel(),
+            **{name: table.ravel() for name, table in tables.items()},
         }
     )

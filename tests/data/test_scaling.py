@@ -8,12 +8,16 @@ from hypothesis.extra.numpy import arrays
 from sources import layout_of
 
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.scaling import StandardScaler
+from spline_lstm.data.scaling import StandardScaler, never_negative, spread_follows_level
 
 values_and_gaps = st.integers(2, 9).flatmap(
     lambda steps: st.tuples(arrays(float, steps, elements=st.floats(-1e6, 1e6)), arrays(bool, steps))
 )
 ragged = st.lists(values_and_gaps, min_size=1, max_size=4)
+
+
+def unbounded(rows, log=False):
+    return StandardScaler.fit(rows, [log] * len(rows))
 
 
 @given(ragged=ragged)
@@ -26,7 +30,7 @@ def test_observed_train_values_get_zero_mean_and_unit_variance(ragged):
         rows.append(row)
     layout = layout_of(rows, [0] * len(rows))
 
-    scaled = StandardScaler.fit(rows).transform(np.concatenate(rows), layout)
+    scaled = unbounded(rows).transform(np.concatenate(rows), layout)
 
     for row, own in zip(rows, layout.split(scaled), strict=True):
         observed = ~np.isnan(row)
@@ -40,7 +44,7 @@ def test_observed_train_values_get_zero_mean_and_unit_variance(ragged):
 @settings(max_examples=40)
 def test_restoring_undoes_scaling(ragged, seed):
     rows = [values for values, _ in ragged]
-    scaler = StandardScaler.fit(rows)
+    scaler = unbounded(rows)
     random = np.random.default_rng(seed)
     windows, numbers = random.normal(scale=1e3, size=(len(rows), 4)), random.permutation(len(rows))
 
@@ -50,14 +54,14 @@ def test_restoring_undoes_scaling(ragged, seed):
 
 
 def test_values_are_restored_in_double_precision():
-    scaler = StandardScaler(np.array([1e8]), np.array([1.0]))
+    scaler = unbounded([np.array([1e8 - 1, 1e8 + 1])])
 
     assert scaler.restore(np.float32([[0.25]]), np.array([0]))[0, 0] == 1e8 + 0.25
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 7.0, 1e9])
 def test_a_constant_row_keeps_its_scale(constant):
-    scaler = StandardScaler.fit([np.array([constant, np.nan, constant, constant]), np.array([1.0, 2.0, 3.0])])
+    scaler = unbounded([np.array([constant, np.nan, constant, constant]), np.array([1.0, 2.0, 3.0])])
 
     assert scaler.std[0] == 1
     scaled = scaler.transform(np.full(5, constant + 2), Layout(np.zeros(2, int), np.array([2, 3])))
@@ -65,8 +69,87 @@ def test_a_constant_row_keeps_its_scale(constant):
 
 
 def test_a_spread_that_underflows_keeps_its_scale():
-    assert StandardScaler.fit([np.array([0.0, 1e-200])]).std[0] == 1
+    assert unbounded([np.array([0.0, 1e-200])]).std[0] == 1
 
 
 def test_no_row_at_all_has_no_statistics():
-    assert StandardScaler.fit([]).mean.shape == (0,)
+    assert unbounded([]).mean.shape == (0,)
+
+
+@given(seed=st.integers(0, 999), size=st.sampled_from([1e-6, 1.0, 1e9]))
+@settings(max_examples=40)
+def test_logarithms_are_undone_exactly_and_intervals_keep_their_order(seed, size):
+    rng = np.random.default_rng(seed)
+    rows = [size * np.exp(rng.normal(size=30)), size * np.exp(5 + 3 * rng.normal(size=20))]
+    scaler, layout = unbounded(rows, log=True), layout_of(rows, [0, 0])
+
+    scaled = scaler.transform(np.concatenate(rows), layout)
+
+    for number, (row, own) in enumerate(zip(rows, layout.split(scaled), strict=True)):
+        assert np.mean(own) == pytest.approx(0, abs=1e-9)
+        assert np.mean(own**2) == pytest.approx(1)
+        assert scaler.lowest[number] == own.min()
+        assert scaler.spread[number] == pytest.approx(row.std())
+        np.testing.assert_allclose(scaler.restore(own[None], np.array([number]))[0], row)
+    wide = scaler.restore(np.linspace(-1e4, 1e4, 99)[None], np.array([0]))[0]
+    assert np.isfinite(wide).all()
+    assert (np.diff(wide) >= 0).all()
+
+
+def test_a_later_zero_has_the_logarithm_of_half_the_least_value():
+    scaler = unbounded([np.array([2.0, 8.0])], log=True)
+
+    scaled = scaler.transform(np.array([0.0, -5.0, np.nan, 8.0]), Layout.rectangular(1, 4))
+
+    np.testing.assert_allclose(scaler.restore(scaled[None], np.array([0])), [[1.0, 1.0, np.nan, 8.0]])
+
+
+def test_what_is_restored_stays_within_bounds():
+    scaler = unbounded([np.array([0.0, 2.0]), np.array([0.0, 2.0])])
+    bounded = scaler.bounded(np.array([0.0, -np.inf]), np.array([1.5, np.inf]))
+
+    restored = bounded.restore(np.array([[-3.0, 0.0, 3.0]] * 2), np.array([0, 1]))
+
+    np.testing.assert_array_equal(restored, [[0.0, 1.0, 1.5], [-2.0, 1.0, 4.0]])
+
+
+def growing(spread, seed=0, cycle=12, cycles=10):
+    """Cycles around a level that grows fivefold; the spread within one is that of its level."""
+    level = np.repeat(np.geomspace(100, 500, cycles), cycle)
+    return level + spread(level) * np.random.default_rng(seed).normal(size=cycle * cycles)
+
+
+@pytest.mark.parametrize(
+    ("row", "follows"),
+    [
+        (growing(lambda level: 0.1 * level), True),
+        (growing(lambda level: 10 + 0 * level), False),
+        (growing(lambda level: np.sqrt(level)), False),
+        (growing(lambda level: 0.1 * level) - 101, False),
+        (growing(lambda level: 0.1 * level, cycles=3), False),
+        (np.full(120, 5.0), False),
+    ],
+    ids=["in proportion", "constant", "root", "not positive", "too short", "no spread"],
+)
+def test_logarithms_are_for_spreads_in_proportion_to_a_positive_level(row, follows):
+    gaps = row.copy()
+    gaps[np.random.default_rng(1).random(len(row)) < 0.2] = np.nan
+
+    assert spread_follows_level([row], 12) == follows
+    assert spread_follows_level([gaps, row], 12) == follows
+
+
+@pytest.mark.parametrize(
+    ("row", "bound"),
+    [
+        (np.random.default_rng(0).exponential(size=500), True),
+        (np.random.default_rng(0).poisson(0.3, 500), True),
+        (np.random.default_rng(0).normal(10, 3, 500).clip(min=1), False),
+        (np.append(np.random.default_rng(0).exponential(size=500), -0.1), False),
+        (np.zeros(500), False),
+        (np.full(5, np.nan), False),
+    ],
+    ids=["crowded", "counts", "merely positive", "below zero", "constant", "nothing"],
+)
+def test_zero_is_a_bound_where_values_crowd_above_it(row, bound):
+    assert never_negative(np.asarray(row, float)) == bound

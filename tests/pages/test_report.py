@@ -55,7 +55,7 @@ def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
         "best_baseline": "ridge",
         "baselines": {"seasonal_naive": {**NAIVE, **skill, "skill": 0.9}, "ridge": {**RIDGE, **skill}},
         "per_series": {"load": skill},
-        "intervals": {"coverage": 0.9},
+        "intervals": {"levels": [0.9]},
     }
 
     verdict = _verdict(scores, {"linear": True, "share": share})

@@ -126,7 +126,7 @@ def paths(tmp_path):
     paths = RunPaths(tmp_path, "first")
     write_npz(paths.processed, {"values": np.arange(3)})
     write_json(paths.split_contract, {"run_id": "first", "schema_version": SPLIT_SCHEMA, "splits": {}})
-    fitted = {"settings": {}, "channels": ["load"], "mean": [0.0], "std": [1.0], "identities": [1]}
+    fitted = {"settings": {}, "channels": ["load"], "scaler": {}, "identities": [1]}
     fitted |= {"encoding": {}, "data": {}, "covariates": {}}
     write_pickle(paths.preprocessor, {"run_id": "first", "schema_version": PREPROCESSOR_SCHEMA, **fitted})
     for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history):
@@ -153,7 +153,7 @@ def edit(file, **changes):
 
 NAMED = ("meta", "split_contract", "preprocessor")
 OF_PREPROCESSOR = (
-    *("schema_version", "settings", "channels", "mean", "std", "identities"),
+    *("schema_version", "settings", "channels", "scaler", "identities"),
     *("encoding", "data", "covariates"),
 )
 

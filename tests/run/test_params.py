@@ -120,6 +120,14 @@ WRONG_FORMATS = ["", "%", "%Q", "%s", "%Y-%m-%d %", "%Y-%Y", "%G-%V", "%-d.%m.%Y
         {"spline__penalty": -0.1},
         {"model__dropout": 1.0},
         {"evaluate__coverage": 1.0},
+        {"evaluate__coverage": [0.9, 1.0]},
+        {"evaluate__coverage": [0.9, 0.9]},
+        {"evaluate__coverage": []},
+        {"evaluate__quantiles": [0]},
+        {"data__minimum": True},
+        {"data__minimum": "low"},
+        {"data__maximum": float("inf")},
+        {"data__log": "base 10"},
         {"evaluate__scale": "log"},
         {"split__train": 0},
         {"split__train": -5},
@@ -176,6 +184,24 @@ def test_what_is_no_mapping_of_sections_is_refused(content):
 )
 def test_seasons_are_derived_or_none_or_one_or_several_in_ascending_order(written, meant):
     assert parse_params(shipped(gaps__seasons=written)).gaps.seasons == meant
+
+
+@pytest.mark.parametrize(
+    ("coverage", "quantiles", "levels"),
+    [
+        (0.9, [], (0.9,)),
+        ([0.9, 0.8], [0.5], (0.9, 0.8)),
+        (0.9, [0.1, 0.5, 0.9], (0.9, 0.8)),
+        ([0.5], 0.025, (0.5, 0.95)),
+    ],
+)
+def test_levels_are_those_of_intervals_and_then_those_that_quantiles_border(coverage, quantiles, levels):
+    assert parse_params(shipped(evaluate__coverage=coverage, evaluate__quantiles=quantiles)).evaluate.levels == levels
+
+
+@pytest.mark.parametrize("bound", [None, False, 0, -1.5])
+def test_a_minimum_is_derived_or_none_or_a_number(bound):
+    assert parse_params(shipped(data__minimum=bound)).data.minimum == bound
 
 
 def test_one_target_may_stand_without_a_list():

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
+from sources import symmetric_forecasts
 
 from spline_lstm.scores.doubt import AT_ONCE, BETTER, CONFIDENCE, DRAWS, SEED, UNCLEAR, WORSE, skill_margins, verdict
 from spline_lstm.scores.evaluation import evaluate_forecasts
-from spline_lstm.scores.forecasts import Forecasts
 
 HORIZON = 3
 
 
 def forecasts_of(y_true, y_pred, rows, origins):
-    return Forecasts(rows, origins, y_true, y_pred, np.ones((int(rows.max()) + 1, y_true.shape[1])))
+    return symmetric_forecasts(rows, origins, y_true, y_pred)
 
 
 def random_windows(rng, rows, windows, missing=0.2):

@@ -2,15 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import symmetric_forecasts
 
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores.evaluation import evaluate_forecasts
-from spline_lstm.scores.forecasts import Forecasts
 
 NAMES = ("load", "oil")
 
@@ -20,13 +21,9 @@ def random_forecasts(seed, windows=7, horizon=3, missing_share=0.3):
     y_true = rng.normal(size=(windows, horizon)) * 10 + 50
     y_true[rng.random(y_true.shape) < missing_share] = np.nan
     y_true[0, 0] = 42.0
-    return Forecasts(
-        rows=rng.integers(0, 2, windows),
-        origins=np.arange(windows),
-        y_true=y_true,
-        y_pred=rng.normal(size=(windows, horizon)) * 10 + 50,
-        half_widths=rng.uniform(2, 20, (2, horizon)),
-    )
+    rows, y_pred = rng.integers(0, 2, windows), rng.normal(size=y_true.shape) * 10 + 50
+    widths = rng.uniform(2, 20, y_true.shape)
+    return symmetric_forecasts(rows, np.arange(windows), y_true, y_pred, widths, levels=(0.9, 0.99))
 
 
 def observed_cells(forecasts):
@@ -68,16 +65,26 @@ def slow_relative_rmse(forecasts, prediction, baselines, cells):
 
 
 def slow_interval_scores(forecasts, cells):
-    widths = [forecasts.half_widths[row, step] for _, row, step, _ in cells]
-    covered = [
-        abs(target - forecasts.y_pred[window, step]) <= width
-        for (window, _, step, target), width in zip(cells, widths, strict=True)
-    ]
-    return {
-        "coverage": sum(covered) / len(cells),
-        "interval_width": 2 * sum(widths) / len(cells),
-        "observed": len(cells),
-    }
+    scores = {"observed": len(cells)}
+    losses = [pinball(0.5, target, forecasts.y_pred[window, step]) for window, _, step, target in cells]
+    for number, (level, suffix) in enumerate([(0.9, ""), (0.99, "_99")]):
+        bounds = [
+            (target, forecasts.lower[number, window, step], forecasts.upper[number, window, step])
+            for window, _, step, target in cells
+        ]
+        outside = [max(lower - target, target - upper, 0) for target, lower, upper in bounds]
+        widths = [upper - lower for _, lower, upper in bounds]
+        scores[f"coverage{suffix}"] = sum(distance == 0 for distance in outside) / len(cells)
+        scores[f"interval_width{suffix}"] = sum(widths) / len(cells)
+        scores[f"winkler{suffix}"] = (sum(widths) + 2 / (1 - level) * sum(outside)) / len(cells)
+        losses += [pinball((1 - level) / 2, target, lower) for target, lower, _ in bounds]
+        losses += [pinball((1 + level) / 2, target, upper) for target, _, upper in bounds]
+    scores["wql"] = 2 * sum(losses) / 5 / sum(abs(target) for *_, target in cells)
+    return scores
+
+
+def pinball(share, target, forecast):
+    return (target - forecast) * (share if target >= forecast else share - 1)
 
 
 def assert_holds(table, expected):
@@ -114,7 +121,8 @@ def test_tables_are_what_loops_over_observed_cells_give(seed, missing_share):
         chosen = [cell for cell in cells if cell[2] + 1 == table["step"]]
         scores = slow_scores(forecasts, forecasts.y_pred, chosen)
         assert_holds(table, {"mae": scores["mae"], "rmse": scores["rmse"]})
-        assert_holds(table, {"coverage": slow_interval_scores(forecasts, chosen)["coverage"]})
+        intervals = slow_interval_scores(forecasts, chosen)
+        assert_holds(table, {name: intervals[name] for name in ("coverage", "coverage_99")})
         assert_holds(table, {"flat_rmse": slow_scores(forecasts, flat, chosen)["rmse"]})
 
 
@@ -126,8 +134,11 @@ def test_forecasts_of_missing_targets_do_not_count(seed):
     wild = np.where(np.isnan(forecasts.y_true), 1e30, 0)
 
     sober = evaluate_forecasts(forecasts, {"flat": flat}, NAMES, np.ones(2))
-    other = Forecasts(
-        forecasts.rows, forecasts.origins, forecasts.y_true, forecasts.y_pred + wild, forecasts.half_widths
+    other = replace(
+        forecasts,
+        y_pred=forecasts.y_pred + wild,
+        lower=forecasts.lower + wild,
+        upper=forecasts.upper + wild,
     )
 
     assert evaluate_forecasts(other, {"flat": flat + wild}, NAMES, np.ones(2)) == sober
@@ -149,13 +160,7 @@ def test_the_unit_of_a_series_changes_no_headline():
     forecasts = random_forecasts(3)
     baselines = {"flat": np.full_like(forecasts.y_pred, 50.0)}
     size = np.where(forecasts.rows == 1, 1000.0, 1.0)[:, None]
-    in_grams = Forecasts(
-        forecasts.rows,
-        forecasts.origins,
-        forecasts.y_true * size,
-        forecasts.y_pred * size,
-        forecasts.half_widths * [[1], [1000]],
-    )
+    in_grams = forecasts.in_units(np.array([1, 0.001]))
 
     before = evaluate_forecasts(forecasts, baselines, NAMES, np.array([2.0, 3.0]))["metrics"]
     after = evaluate_forecasts(in_grams, {"flat": baselines["flat"] * size}, NAMES, np.array([2.0, 3000.0]))["metrics"]
@@ -168,9 +173,7 @@ def test_the_unit_of_a_series_changes_no_headline():
 def test_telling_series_apart_is_no_merit():
     rows = np.repeat([0, 1], 50)
     truth = np.random.default_rng(0).normal(size=(100, 1)) + 1000.0 * rows[:, None]
-    forecasts = Forecasts(
-        rows, np.arange(100), truth, np.full_like(truth, 0.0) + 1000.0 * rows[:, None], np.ones((2, 1))
-    )
+    forecasts = symmetric_forecasts(rows, np.arange(100), truth, np.full_like(truth, 0.0) + 1000.0 * rows[:, None])
 
     tables = evaluate_forecasts(forecasts, {"flat": truth + 1}, NAMES, np.ones(2))
 
@@ -180,13 +183,7 @@ def test_telling_series_apart_is_no_merit():
 def test_an_error_as_large_as_the_scale_has_a_mase_of_one_in_every_series():
     scales = np.array([2.0, 500.0])
     forecasts = random_forecasts(0)
-    late = Forecasts(
-        forecasts.rows,
-        forecasts.origins,
-        forecasts.y_true,
-        forecasts.y_true + scales[forecasts.rows][:, None],
-        forecasts.half_widths,
-    )
+    late = replace(forecasts, y_pred=forecasts.y_true + scales[forecasts.rows][:, None])
 
     tables = evaluate_forecasts(late, {"flat": late.y_pred}, NAMES, scales)
 
@@ -196,7 +193,7 @@ def test_an_error_as_large_as_the_scale_has_a_mase_of_one_in_every_series():
 
 def test_undefined_scores_are_null_in_json():
     zeros = np.zeros((2, 1))
-    forecasts = Forecasts(np.zeros(2, int), np.arange(2), zeros, zeros, np.ones((1, 1)))
+    forecasts = symmetric_forecasts(np.zeros(2, int), np.arange(2), zeros, zeros)
 
     tables = evaluate_forecasts(forecasts, {"perfect": zeros}, ("load",), np.array([np.nan]))
 
@@ -207,7 +204,7 @@ def test_undefined_scores_are_null_in_json():
 
 def test_a_test_split_without_observed_targets_is_refused():
     nothing = np.full((2, 3), np.nan)
-    forecasts = Forecasts(np.zeros(2, int), np.arange(2), nothing, np.zeros((2, 3)), np.ones((1, 3)))
+    forecasts = symmetric_forecasts(np.zeros(2, int), np.arange(2), nothing, np.zeros((2, 3)))
 
     with pytest.raises(InsufficientDataError, match="test split must hold observed targets"):
         evaluate_forecasts(forecasts, {"naive": np.zeros((2, 3))}, ("load",), np.ones(1))

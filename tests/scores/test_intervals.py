@@ -1,4 +1,4 @@
-"""Split-conformal intervals keep their promise on exchangeable residuals."""
+"""Intervals are weighted quantiles of what was known at an origin, and keep their promise where errors are alike."""
 
 import math
 
@@ -8,111 +8,213 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.run.errors import InsufficientDataError
-from spline_lstm.scores.intervals import conformal_half_widths
+from spline_lstm.scores import intervals
+from spline_lstm.scores.intervals import (
+    HALF_LIFE,
+    LEAST_HEIGHT,
+    RENEWALS,
+    Certainty,
+    Misses,
+    choose_power,
+    half_widths,
+    heights,
+    in_force,
+)
+
+NEVER = 10**9  # steps in a validation split whose misses do not fade
 
 
-def half_widths(residuals, coverage, rows=None, std=(1.0,)):
-    rows = np.zeros(len(residuals), int) if rows is None else np.asarray(rows)
-    return conformal_half_widths(residuals, np.zeros_like(residuals), rows, coverage, np.array(std))
+def misses_of(sizes, rows=None, origins=None, above=1.0):
+    sizes = np.asarray(sizes, float)
+    rows = np.zeros(len(sizes), int) if rows is None else np.asarray(rows)
+    origins = np.arange(len(sizes)) if origins is None else np.asarray(origins)
+    return Misses(rows, origins, sizes, np.full_like(sizes, 1.0) * above)
 
 
-def slow_order_statistic(residuals, coverage):
-    """The ceil((n + 1) coverage)-th smallest absolute residual, or the largest there is; whether there are enough."""
-    sizes = sorted(abs(residual) for residual in residuals if not math.isnan(residual))
-    rank = math.ceil((len(sizes) + 1) * coverage)
-    return (sizes[min(rank, len(sizes)) - 1] if sizes else None), rank <= len(sizes)
+def slow_quantile(pairs, level, horizon, enough):
+    """The smallest size below which enough weight lies; None where nothing, or not enough, is known.
+
+    Args:
+        pairs: Size and weight of each known miss.
+    """
+    pairs = sorted(pairs)
+    if not pairs or (enough and (len(pairs) + 1) * level > len(pairs)):
+        return None
+    weights = [weight for _, weight in pairs]
+    independent = max(sum(weights) ** 2 / sum(weight**2 for weight in weights) / horizon, 1)
+    wanted = (level + (1 - level) / (1 + independent)) * (sum(weights) + max(weights))
+    total = 0.0
+    for size, weight in pairs:
+        total += weight
+        if total >= wanted * (1 - 1e-12):
+            return size
+    return pairs[-1][0]
 
 
-def slow_half_widths(residuals, coverage, rows, std):
-    """Of each row and step, and of each step for all rows together, in units of their scales."""
-    steps = range(residuals.shape[1])
-    relative = [[residuals[window, step] / std[row] for window, row in enumerate(rows)] for step in steps]
-    pooled = [slow_order_statistic(column, coverage)[0] for column in relative]
-    widest = max(width for width in pooled if width is not None)
-    pooled = [widest if width is None else width for width in pooled]
-    widths = []
-    for row, scale in enumerate(std):
-        own = [slow_order_statistic(residuals[rows == row, step], coverage) for step in steps]
-        widths.append([width if enough else pooled[step] * scale for step, (width, enough) in enumerate(own)])
-    return widths, pooled
+def slow_half_width(misses, row, origin, step, power, level, span):
+    time = origin - origin % max(1, span // RENEWALS)
+    own, together = [], []
+    for window, other in enumerate(misses.rows):
+        size = misses.sizes[window, step] / misses.heights[window, step] ** power
+        if misses.origins[window] + step + 1 <= time and not math.isnan(size):
+            pair = size, 0.5 ** ((time - misses.origins[window]) / (HALF_LIFE * span))
+            together.append(pair)
+            own += [pair] if other == row else []
+    horizon = misses.sizes.shape[1]
+    found = slow_quantile(own, level, horizon, enough=True)
+    return slow_quantile(together, level, horizon, enough=False) if found is None else found
 
 
 @given(
-    shape=st.tuples(st.integers(1, 40), st.integers(1, 3)),
-    row_count=st.integers(1, 3),
-    coverage=st.sampled_from([0.05, 0.5, 0.8, 0.9, 0.99]),
-    missing_share=st.sampled_from([0.0, 0.3, 0.9]),
     seed=st.integers(0, 2**32 - 1),
+    windows=st.integers(5, 60),
+    row_count=st.integers(1, 3),
+    horizon=st.integers(1, 3),
+    level=st.sampled_from([0.05, 0.5, 0.8, 0.9, 0.99]),
+    power=st.sampled_from([0.0, 0.5, 1.0]),
+    span=st.sampled_from([8, 100, 1000]),
+    aligned=st.booleans(),
 )
 @settings(max_examples=100)
-def test_half_widths_are_order_statistics_of_a_row_or_of_all_where_it_has_too_few(
-    shape, row_count, coverage, missing_share, seed
+def test_half_widths_are_what_a_loop_over_known_misses_gives(
+    seed, windows, row_count, horizon, level, power, span, aligned
 ):
     rng = np.random.default_rng(seed)
-    residuals = rng.normal(size=shape)
-    residuals[rng.random(shape) < missing_share] = np.nan
-    residuals[0, 0] = 1.0
-    rows, std = rng.integers(0, row_count, shape[0]), rng.uniform(0.5, 2, row_count)
+    rows = np.sort(rng.integers(0, row_count, windows))
+    if aligned:
+        rows = np.repeat(np.arange(row_count), windows)
+    origins = np.concatenate([np.arange(np.sum(rows == row)) * (1 + (not aligned)) for row in range(row_count)])
+    sizes = np.abs(rng.normal(size=(len(rows), horizon)))
+    sizes[rng.random(sizes.shape) < 0.2] = np.nan
+    sizes[origins == 0] = 1.0
+    misses = misses_of(sizes, rows, origins, rng.uniform(0.3, 3, sizes.shape))
+    asked_rows = rng.integers(0, row_count + 1, 20)  # the last one is none of theirs
+    asked = rng.integers(max(RENEWALS, span) + horizon, 3 * max(RENEWALS, span), 20)
 
-    found, pooled = half_widths(residuals, coverage, rows, std)
+    found = half_widths(misses, asked_rows, asked, power, (level,), span)[:, 0]
 
-    expected, expected_pooled = slow_half_widths(residuals, coverage, rows, std)
-    np.testing.assert_allclose(found, expected)
-    np.testing.assert_allclose(pooled, expected_pooled)
+    for (row, origin), widths in zip(zip(asked_rows, asked, strict=True), found, strict=True):
+        expected = [slow_half_width(misses, row, origin, step, power, level, span) for step in range(horizon)]
+        np.testing.assert_allclose(widths, expected, rtol=1e-5)
 
 
-def test_a_row_without_residuals_has_the_intervals_of_the_others_in_its_own_scale():
+@given(seed=st.integers(0, 999), cut=st.integers(20, 70), span=st.sampled_from([40, 3000]))
+@settings(max_examples=40)
+def test_no_interval_depends_on_what_was_observed_after_its_origin(seed, cut, span):
+    rng = np.random.default_rng(seed)
+    rows, origins = np.repeat([0, 1], 80), np.tile(np.arange(80), 2)
+    sizes = np.abs(rng.normal(size=(160, 5)))
+    known = origins[:, None] + np.arange(1, 6) <= cut
+    other = np.where(known, sizes, 100 * rng.random(sizes.shape))
+    other[rng.random(other.shape) < 0.3 * ~known] = np.nan
+    asked = np.flatnonzero((origins <= cut) & (origins >= 10))
+
+    before, after = (
+        half_widths(misses_of(each, rows, origins), rows[asked], origins[asked], 0.5, (0.9, 0.5), span)
+        for each in (sizes, other)
+    )
+
+    np.testing.assert_array_equal(before, after)
+
+
+def test_rows_with_misses_of_their_own_do_not_change_each_other(monkeypatch):
     rng = np.random.default_rng(0)
-    std = np.array([1.0, 100.0, 5.0])
-    rows = np.repeat([0, 1], 40)
-    residuals = rng.normal(size=(80, 3)) * std[rows, None]
+    rows, origins = np.repeat([0, 1, 2], 50), np.tile(np.arange(50), 3)
+    sizes = np.abs(rng.normal(size=(150, 4)))
+    asked = np.array([0, 1, 2]), np.full(3, NEVER // RENEWALS)
 
-    found, pooled = half_widths(residuals, 0.9, rows, std)
+    together = half_widths(misses_of(sizes, rows, origins), *asked, 0, (0.9,), NEVER)
+    alone = half_widths(
+        misses_of(sizes[rows == 1], origins=np.arange(50)), np.array([0]), asked[1][:1], 0, (0.9,), NEVER
+    )
+    monkeypatch.setattr(intervals, "COLUMNS_AT_ONCE", 1)
+    by_row = half_widths(misses_of(sizes, rows, origins), *asked, 0, (0.9,), NEVER)
 
-    np.testing.assert_allclose(found[2], 5 * pooled)
-    np.testing.assert_allclose(found[:2] / std[:2, None], np.stack([pooled, pooled]), rtol=0.5)
-
-
-def test_the_unit_of_a_row_changes_no_interval_but_its_own():
-    rng = np.random.default_rng(1)
-    rows, std = np.repeat([0, 1, 2], [30, 3, 10]), np.array([1.0, 2.0, 3.0])
-    residuals, grams = rng.normal(size=(43, 2)), np.array([1.0, 1000.0, 1.0])
-
-    before, pooled = half_widths(residuals, 0.9, rows, std)
-    after, pooled_after = half_widths(residuals * grams[rows, None], 0.9, rows, std * grams)
-
-    np.testing.assert_allclose(after, before * grams[:, None])
-    np.testing.assert_allclose(pooled_after, pooled)
+    assert (together > 0).all()
+    np.testing.assert_array_equal(together[1], alone[0])
+    np.testing.assert_array_equal(together, by_row)
 
 
-@pytest.mark.parametrize(("count", "coverage"), [(19, 0.9), (20, 0.9), (30, 0.8), (99, 0.5)])
-def test_a_fresh_exchangeable_residual_is_covered_as_often_as_promised(count, coverage):
-    # The columns are independent trials. A fresh continuous residual has a uniform rank among the
-    # count + 1, so it is covered with the chance rank / (count + 1): at least the coverage, and less
-    # than one rank above it.
-    trials, rng = 20_000, np.random.default_rng(0)
-    chance = math.ceil((count + 1) * coverage) / (count + 1)
+@pytest.mark.parametrize(("count", "level"), [(30, 0.9), (60, 0.8), (99, 0.5)])
+def test_a_fresh_exchangeable_miss_is_covered_as_often_as_promised(count, level):
+    # Columns are independent trials; a horizon of one step makes every window independent.
+    trials, rng = 4_000, np.random.default_rng(0)
+    sizes = np.abs(rng.standard_t(3, size=(trials, count))).ravel()[:, None]
+    rows, origins = np.repeat(np.arange(trials), count), np.tile(np.arange(count), trials)
+    asked = np.full(trials, count + NEVER // RENEWALS)
 
-    widths = half_widths(rng.standard_t(3, size=(count, trials)), coverage)[0][0]
+    widths = half_widths(misses_of(sizes, rows, origins), np.arange(trials), asked, 0, (level,), NEVER)[:, 0, 0]
 
     covered = np.mean(np.abs(rng.standard_t(3, size=trials)) <= widths)
-    # Four standard errors: the chance to fail by bad luck is one in 16,000, and the seed is fixed.
-    assert abs(covered - chance) < 4 * math.sqrt(chance * (1 - chance) / trials)
-    assert coverage <= chance < coverage + 1 / (count + 1) + 1e-12
+    # Four standard errors below; above, two ranks and the inflation by one window.
+    error = 4 * math.sqrt(level * (1 - level) / trials)
+    assert level - error <= covered <= level + 3 / (count + 1) + error
 
 
-def test_too_few_residuals_for_the_coverage_give_the_widest_of_them():
-    assert half_widths(np.array([[1.0], [-5.0], [2.0]]), coverage=0.9)[0] == 5
+def test_intervals_follow_a_spread_that_doubles_and_constant_ones_do_not():
+    rng = np.random.default_rng(0)
+    scale = np.repeat([1.0, 2.0], [1000, 1000])
+    sizes = np.abs(scale * rng.normal(size=2000))[:, None]
+    asked = np.arange(1300, 2000)
+
+    widths = half_widths(misses_of(sizes), np.zeros(700, int), asked, 0, (0.9,), 1000)[:, 0, 0]
+
+    fixed = np.quantile(sizes[:1000], 0.9)
+    assert np.mean(sizes[asked, 0] <= fixed) < 0.65
+    assert abs(np.mean(sizes[asked, 0] <= widths) - 0.9) < 0.03
 
 
-def test_a_larger_coverage_is_never_narrower():
-    residuals = np.random.default_rng(1).normal(size=(50, 4))
+def test_the_power_is_that_with_which_misses_grow():
+    rng = np.random.default_rng(0)
+    above = rng.uniform(0.3, 6, (2000, 1))
+    noise = np.abs(rng.normal(size=above.shape))
+    for power in (0.0, 0.5, 1.0):
+        assert choose_power(misses_of(noise * above**power, above=above), 2000) == power
+    assert choose_power(misses_of(noise[:1], above=above[:1]), 2000) == 0.5
 
-    widths = np.stack([half_widths(residuals, coverage)[0][0] for coverage in np.linspace(0.01, 0.99, 30)])
 
-    assert (np.diff(widths, axis=0) >= 0).all()
+def test_heights_are_counted_from_the_least_value_and_stay_positive():
+    found = heights(np.array([[0.0, -3.0], [5.0, 1.0]]), np.array([-1.0, 2.0]))
+
+    np.testing.assert_allclose(found, np.array([[1.0, 0.0], [3.0, 0.0]]) + LEAST_HEIGHT)
 
 
-def test_no_observed_residual_at_all_is_refused():
+def test_missing_newest_steps_make_a_step_as_unsure_as_one_so_much_further_ahead():
+    relative = np.array([[[1.0, 2.0, 4.0, 3.0]]] * 3)
+
+    found = in_force(relative, np.full((3, 4), 4.0), 0.5, np.array([0, 1, 9]))
+
+    np.testing.assert_array_equal(found[:, 0] / 2, [[1, 2, 4, 3], [2, 4, 4, 3], [3, 3, 4, 3]])
+
+
+@given(seed=st.integers(0, 999), missing_share=st.sampled_from([0.0, 0.3, 0.9]))
+@settings(max_examples=30)
+def test_a_larger_level_is_never_narrower(seed, missing_share):
+    rng = np.random.default_rng(seed)
+    sizes = np.abs(rng.normal(size=(50, 4)))
+    sizes[rng.random(sizes.shape) < missing_share] = np.nan
+    sizes[0] = 1.0
+    levels = rng.permutation(np.linspace(0.01, 0.99, 15))
+
+    widths = half_widths(misses_of(sizes, np.repeat([0, 1], [40, 10])), np.array([0, 1]), np.full(2, 90), 0, levels, 60)
+
+    assert (np.diff(widths[:, np.argsort(levels)], axis=1) >= 0).all()
+
+
+def test_the_newest_widths_are_those_at_the_end_of_each_row_and_of_all_rows_together():
+    rng = np.random.default_rng(0)
+    rows, origins = np.repeat([0, 1], 40), np.tile(np.arange(40), 2)
+    misses = misses_of(np.abs(rng.normal(size=(80, 3))), rows, origins)
+    certainty = Certainty(misses, 0.5, (0.9, 0.5), 40)
+
+    own, together = certainty.newest(np.array([45, 30]))
+
+    asked = np.array([0, 1, 7]), np.array([44, 29, 44])
+    np.testing.assert_array_equal(
+        np.append(own, together[None], axis=0), half_widths(misses, *asked, 0.5, (0.9, 0.5), 40)
+    )
+
+
+def test_no_observed_miss_at_all_is_refused():
     with pytest.raises(InsufficientDataError, match="validation split must hold observed targets"):
-        half_widths(np.full((3, 2), np.nan), 0.9)
+        half_widths(misses_of(np.full((3, 2), np.nan)), np.zeros(1, int), np.ones(1, int), 0, (0.9,), 10)

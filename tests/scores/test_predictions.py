@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources import symmetric_forecasts
 
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
-from spline_lstm.scores.forecasts import Forecasts
+from spline_lstm.scores.forecasts import interval_columns
 from spline_lstm.scores.predictions import (
     CHUNK,
     SHOWN_SERIES,
@@ -34,29 +35,23 @@ def forecasts_of(origins, horizon):
     shape = (2 * len(origins), horizon)
     y_true = rng.normal(size=shape)
     y_true[rng.random(shape) < 0.2] = np.nan
-    return Forecasts(
-        rows=np.tile([0, 1], len(origins)),
-        origins=np.repeat(origins, 2),
-        y_true=y_true,
-        y_pred=rng.normal(size=shape),
-        half_widths=rng.uniform(1, 2, (2, horizon)),
-    )
+    rows, origins = np.tile([0, 1], len(origins)), np.repeat(origins, 2)
+    return symmetric_forecasts(rows, origins, y_true, rng.normal(size=shape), rng.uniform(1, 2, shape))
 
 
 def slow_rows(forecasts, windows, timestamps):
     for window in windows:
         row, origin = int(forecasts.rows[window]), int(forecasts.origins[window])
         for step in range(1, forecasts.y_pred.shape[1] + 1):
-            predicted, spread = forecasts.y_pred[window, step - 1], forecasts.half_widths[row, step - 1]
             yield (
                 NAMES[row],
                 timestamps[origin],
                 timestamps[origin + step],
                 step,
                 forecasts.y_true[window, step - 1],
-                predicted,
-                predicted - spread,
-                predicted + spread,
+                forecasts.y_pred[window, step - 1],
+                forecasts.lower[0, window, step - 1],
+                forecasts.upper[0, window, step - 1],
             )
 
 
@@ -66,7 +61,7 @@ def clock_for(origins, horizon):
 
 def parquet(forecasts, clock):
     file = io.BytesIO()
-    write_predictions(file, forecasts, NAMES, clock)
+    write_predictions(file, forecasts, NAMES, clock, forecasts.levels, ())
     return file
 
 
@@ -121,9 +116,7 @@ def test_separate_windows_are_the_newest_of_each_series_that_share_no_target(see
     rng = np.random.default_rng(seed)
     origins = [np.sort(rng.choice(200, count, replace=False)) for count in counts]
     shape = (sum(counts), horizon)
-    forecasts = Forecasts(
-        np.repeat([0, 1], counts), np.concatenate(origins), *rng.normal(size=(2, *shape)), np.ones((2, horizon))
-    )
+    forecasts = symmetric_forecasts(np.repeat([0, 1], counts), np.concatenate(origins), *rng.normal(size=(2, *shape)))
     clock = clock_for([200], horizon)
 
     table = separate_windows(predictions_table(forecasts, NAMES, clock, NAMES))
@@ -137,6 +130,19 @@ def test_separate_windows_are_the_newest_of_each_series_that_share_no_target(see
         kept += [np.flatnonzero((forecasts.rows == row) & (forecasts.origins == origin))[0] for origin in chosen[::-1]]
     assert not table.duplicated(["series_id", "timestamp"]).any()
     assert_rows(table, slow_rows(forecasts, kept, clock))
+
+
+def test_further_levels_and_quantiles_are_columns_of_their_own():
+    y_pred = np.arange(6.0).reshape(3, 2)
+    nothing = np.full_like(y_pred, np.nan)
+    forecasts = symmetric_forecasts(np.zeros(3, int), np.arange(3), nothing, y_pred, 1.0, levels=(0.5, 0.8, 0.9))
+
+    columns = interval_columns(forecasts, coverage=(0.8, 0.5), quantiles=(0.95, 0.1, 0.5))
+
+    expected = {"y_lower": -2, "y_upper": 2, "y_lower_50": -1, "y_upper_50": 1, "q0.95": 4, "q0.1": -2, "q0.5": 0}
+    assert list(columns) == list(expected)
+    for name, distance in expected.items():
+        np.testing.assert_array_equal(columns[name], y_pred + distance)
 
 
 def test_all_of_a_few_series_are_shown_and_of_many_the_best_and_the_worst():

@@ -1,0 +1,83 @@
+"""A trained forecaster on the windows of a prepared run: forecasts with intervals, and scores beside the baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spline_lstm.data.prepared import Prepared
+from spline_lstm.data.windows import WindowIndex
+from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.ridge import fit_ridge
+from spline_lstm.model.training import predict
+from spline_lstm.scores.baselines import baseline_forecasts
+from spline_lstm.scores.evaluation import errors, evaluate_forecasts
+from spline_lstm.scores.forecasts import Forecasts
+from spline_lstm.scores.intervals import Certainty, Misses, choose_power, heights
+from spline_lstm.scores.metrics import mase_scale
+
+
+def forecast_test(
+    prepared: Prepared, model: SplineForecaster, levels: tuple[float, ...], units: np.ndarray
+) -> tuple[Forecasts, Certainty, dict[str, float]]:
+    """Forecasts of the test windows.
+
+    Args:
+        prepared: With the covariates that the model was given.
+        model: Trained.
+        levels: Coverage of the intervals.
+        units: `(rows,)`, what errors are divided by.
+
+    Returns:
+        The forecasts in original units; what their intervals are made from; errors on validation windows.
+    """
+    model.require_fit(prepared.source, len(prepared.names))
+    validation, test = prepared.windows("validation"), prepared.windows("test")
+    scaled = _predicted(prepared, model, validation)
+    y_pred, unit = prepared.scaler.restore(scaled, validation.rows), units[validation.rows, None]
+    beyond = errors(prepared.targets(validation) / unit, y_pred / unit)
+    missed = _misses(prepared, validation, scaled)
+    start, end = prepared.splits.bounds("validation")
+    power = choose_power(missed, end - start)
+
+    scaled = _predicted(prepared, model, test)
+    later = _misses(prepared, test, scaled)
+    certainty = Certainty(missed.followed_by(later), power, levels, end - start)
+    filled = prepared.source.filled
+    open_steps = filled.open_steps(prepared.layout.positions(later.rows, later.origins))
+    widths = certainty.half_widths(later, open_steps)
+    lower, upper = (
+        np.moveaxis(prepared.scaler.restore(scaled[:, None] + sign * widths, later.rows), 1, 0) for sign in (-1, 1)
+    )
+    y_pred = prepared.scaler.restore(scaled, later.rows)
+    test_forecasts = Forecasts(later.rows, later.origins, prepared.targets(test), y_pred, levels, lower, upper)
+    return test_forecasts, certainty, beyond
+
+
+def score_test(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[str, Any]:
+    """Tables of scores beside the baselines', as of `evaluate_forecasts`.
+
+    Args:
+        prepared: The run.
+        test: Of all its test windows, in original units.
+        units: `(rows,)`, what errors are divided by.
+    """
+    windows = prepared.windows("test")
+    ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
+    scaled = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
+    unit = units[windows.rows, None]
+    baselines = {name: prepared.scaler.restore(scaled.pop(name), windows.rows) / unit for name in list(scaled)}
+    train = prepared.source.targets.before(prepared.values, prepared.splits.train)
+    scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
+    return evaluate_forecasts(test.in_units(units), baselines, prepared.names, scales / units)
+
+
+def _predicted(prepared: Prepared, model: SplineForecaster, windows: WindowIndex) -> np.ndarray:
+    return predict(model, prepared.source, windows.rows, windows.origins)
+
+
+def _misses(prepared: Prepared, windows: WindowIndex, scaled: np.ndarray) -> Misses:
+    rows, origins = windows.rows, windows.origins
+    sizes = np.abs(prepared.source.outputs(rows, origins) - scaled)
+    return Misses(rows, origins, sizes, heights(scaled, prepared.scaler.lowest[rows]))
