@@ -22,18 +22,21 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
     windows, validation = prepared.windows("train"), prepared.windows("validation")
-    source, daily = prepared.source, prepared.encoding.calendar.weekdays
+    source, traits = prepared.source, prepared.traits
     del prepared  # observations in original units take more memory than all that training needs
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
     from spline_lstm.model.fitting import train_forecaster
 
-    trained = train_forecaster(source, windows, validation, params, daily)
+    trained = train_forecaster(source, windows, validation, params, traits)
     model, result, errors = trained.model, trained.fit, trained.validation
     save_checkpoint(model, paths.best_checkpoint)
     model.set_weights(result.last)  # its share stays that of the best
     save_checkpoint(model, paths.last_checkpoint)
-    log.info("share of the recurrence %.2f, validation MSE %.4f", model.share, errors["mixed"]["mse"])
+    log.info(
+        "share of the recurrence %.2f, of the folded ridge %.2f, validation MSE %.4f",
+        *(model.share, model.folded_share, errors["mixed"]["mse"]),
+    )
     buffer = io.StringIO()
     pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
     for file in (paths.history, SHARED.history):
@@ -43,7 +46,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
         paths.training,
         {
             "run_id": params.run_id,
-            "model": {**model.settings, "share": model.share},
+            "model": {**model.settings, "share": model.share, "folded_share": model.folded_share},
             "train": trained.params.model_dump(mode="json"),
             "clock": trained.source.covariates.optional > 0,
             "validation": errors,

@@ -94,6 +94,8 @@ class Windows(NamedTuple):
         calendar: `(windows, lookback + horizon, calendar)`, those that all series share.
         static: `(windows, static)`, constants of the series.
         rows: `(windows,)`, int32, the identity of each window's row.
+        cycles: `(windows, cycles, season)`, a longer past, see `WindowSource.folded`.
+        level: `(windows, 1)`, its mean.
     """
 
     values: np.ndarray
@@ -103,6 +105,8 @@ class Windows(NamedTuple):
     calendar: np.ndarray
     static: np.ndarray
     rows: np.ndarray
+    cycles: np.ndarray
+    level: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class WindowSource:
         horizon: Steps of a target.
         identities: `(rows,)`, int32, by which the model knows each row; `UNKNOWN` for one that training did not see.
         covariates: What accompanies the rows.
+        cycles: How many seasons of a longer past go with each window.
+        season: Steps of one.
     """
 
     filled: FilledSeries
@@ -125,6 +131,8 @@ class WindowSource:
     horizon: int
     identities: np.ndarray
     covariates: Covariates
+    cycles: int = 0
+    season: int = 1
 
     @property
     def layout(self) -> Layout:
@@ -158,6 +166,28 @@ class WindowSource:
         """The same without covariates of the clock and the year."""
         return replace(self, covariates=self.covariates.without_clock())
 
+    def with_cycles(self, cycles: int, season: int) -> WindowSource:
+        """The same with a longer past."""
+        return replace(self, cycles=cycles, season=season)
+
+    def folded(self, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What was known at each origin of the newest cycles, those of a row's begin on.
+
+        Returns:
+            `(windows, cycles, season)`, float32, departures from their mean, 0 before a row begins; the steps ahead
+            go through the same phases from the first one on. `(windows, 1)`, the mean, 0 where there is no cycle.
+        """
+        steps = self.cycles * self.season
+        positions, begins = self.layout.positions(rows, origins), self.layout.offsets[rows]
+        back = positions[:, None] - np.arange(steps - 1, -1, -1)
+        values = self.filled.settled[np.maximum(back, begins[:, None])]
+        if newest := min(steps, self.lookback):  # an open gap is shorter than the lookback
+            values[:, -newest:] = self.inputs(rows, origins, newest)
+        inside = back >= begins[:, None]
+        level = (values * inside).sum(axis=1, keepdims=True) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+        level = level.astype(np.float32)
+        return np.where(inside, values - level, 0).reshape(-1, self.cycles, self.season), level
+
     def windows(self, rows: np.ndarray, origins: np.ndarray) -> Windows:
         """All that a model sees."""
         covariates, series = self.covariates, self.covariates.series[rows]
@@ -170,6 +200,7 @@ class WindowSource:
             covariates.calendar[starts[:, None] + np.arange(length)],
             covariates.static[series],
             self.identities[rows],
+            *self.folded(rows, origins),
         )
 
     def past(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:

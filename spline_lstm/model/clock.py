@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 
+from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.evidence import clear_gain
+from spline_lstm.model.folded import FoldedRidge, fit_folded
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import fit_ridge, typical_sizes
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 TRIAL_EPOCHS = 3
 
 
-def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, daily: bool) -> Fit:
+def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits) -> Fit:
     """A fit with these covariates as params say, or else where they lower the validation error clearly.
 
     First the linear forecast is asked, to which they are effects that add up. It cannot tell that a morning goes on
@@ -31,7 +33,7 @@ def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex,
         train: Windows to learn from.
         validation: Windows that choose.
         params: Of the run.
-        daily: Whether times of day or weekdays are among them.
+        traits: Of the run.
 
     Returns:
         What is left to train; its source has the covariates that are used.
@@ -40,16 +42,18 @@ def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex,
     if wanted is False:
         source = plain
     ridge = fit_ridge(source, train, validation)
-    optional = source.covariates.optional
+    optional, folded = source.covariates.optional, None
+    if params.model.linear and not ridge.effects.any():
+        folded = fit_folded(source, train, validation, traits.season, traits.train)
 
     def fit(source: WindowSource, ridge: RidgeForecaster) -> Fit:
-        model = new_forecaster(source, train, params, ridge)
+        model = new_forecaster(source, train, params, ridge, folded)
         return Fit(model, source, train, validation, train_settings(params.train, len(source.identities)), params.seed)
 
     if wanted or not optional or ridge.effects[:, -optional:].any():
         return fit(source, ridge)
     without = fit(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
-    if not daily:
+    if not traits.daily:
         return without
     log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
     with_clock = fit(source, ridge)
@@ -60,9 +64,13 @@ def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex,
 
 
 def new_forecaster(
-    source: WindowSource, train: WindowIndex, params: Params, ridge: RidgeForecaster
+    source: WindowSource,
+    train: WindowIndex,
+    params: Params,
+    ridge: RidgeForecaster,
+    folded: FoldedRidge | None = None,
 ) -> SplineForecaster:
-    """An untrained forecaster of the size that params and windows ask for, over a linear forecast.
+    """An untrained forecaster of the size that params and windows ask for, beside linear forecasts.
 
     Its weights are a function of the seed alone.
     """
@@ -71,6 +79,10 @@ def new_forecaster(
     settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(train))
     input_scale, output_scale = typical_sizes(source, train, ridge.effects)
     settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
+    if folded:
+        settings |= {"cycles": len(folded.kernel), "season": folded.season}
     model = SplineForecaster(**settings)
     model.set_linear(ridge)
+    if folded:
+        model.set_folded(folded)
     return model

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.checkpoints import parameter_count
 from spline_lstm.model.clock import start_fit
+from spline_lstm.model.combination import combine
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.training import FitResult, mix
+from spline_lstm.model.training import FitResult
 from spline_lstm.run.params import Params, TrainParams
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ class TrainedForecaster:
         source: Where its windows are cut from, with the covariates that are used.
         fit: What training left.
         params: `train` as resolved.
-        validation: Errors on validation windows, see `mix`.
+        validation: Errors on validation windows, see `combine`.
     """
 
     model: SplineForecaster
@@ -35,7 +37,7 @@ class TrainedForecaster:
 
 
 def train_forecaster(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, daily: bool
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits
 ) -> TrainedForecaster:
     """Train as params say; validation windows make every choice.
 
@@ -44,11 +46,11 @@ def train_forecaster(
         train: Windows to learn from.
         validation: Windows that choose.
         params: Of the run.
-        daily: Whether times of day or weekdays are among the covariates.
+        traits: Of the run.
     """
-    fit = start_fit(source, train, validation, params, daily)
+    fit = start_fit(source, train, validation, params, traits)
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(fit.model), len(train))
     result = fit.finish()
     fit.model.set_weights(result.best)
-    errors = mix(fit.model, fit.source, validation)
+    errors = combine(fit.model, fit.source, validation)
     return TrainedForecaster(fit.model, fit.source, result, fit.params, errors)

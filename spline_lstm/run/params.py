@@ -54,7 +54,7 @@ def _timestamp_format(pattern: str) -> str:
 
 
 def _bound(value: object) -> object:
-    if value is True:
+    if value is True or not isinstance(value, int | float | None):
         raise ValueError("must be null, false, or a number")
     return value
 
