@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
@@ -20,7 +21,24 @@ log = logging.getLogger(__name__)
 TRIAL_EPOCHS = 3
 
 
-def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits) -> Fit:
+@dataclass(frozen=True)
+class Started:
+    """A fit, and the closed forms of its model.
+
+    Attributes:
+        fit: What is left to train; its source has the covariates that are used.
+        ridge: With the effects of those.
+        folded: The forecast from a longer past, if there is one.
+    """
+
+    fit: Fit
+    ridge: RidgeForecaster
+    folded: FoldedRidge | None
+
+
+def start_fit(
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits
+) -> Started:
     """A fit with these covariates as params say, or else where they lower the validation error clearly.
 
     First the linear forecast is asked, to which they are effects that add up. It cannot tell that a morning goes on
@@ -34,33 +52,30 @@ def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex,
         validation: Windows that choose.
         params: Of the run.
         traits: Of the run.
-
-    Returns:
-        What is left to train; its source has the covariates that are used.
     """
     wanted, plain = params.covariates.calendar, source.without_clock()
     if wanted is False:
         source = plain
     ridge = fit_ridge(source, train, validation)
-    optional, folded = source.covariates.optional, None
-    if params.model.linear and not ridge.effects.any():
-        folded = fit_folded(source, train, validation, traits.season, traits.train)
+    optional, rows, folded = source.covariates.optional, len(source.identities), None
+    if params.model.linear:
+        folded = fit_folded(source, train, validation, ridge.effects, traits.season, traits.train)
 
-    def fit(source: WindowSource, ridge: RidgeForecaster) -> Fit:
-        model = new_forecaster(source, train, params, ridge, folded)
-        return Fit(model, source, train, validation, train_settings(params.train, len(source.identities)), params.seed)
+    def started(source: WindowSource, ridge: RidgeForecaster) -> Started:
+        model, resolved = new_forecaster(source, train, params, ridge, folded), train_settings(params.train, rows)
+        return Started(Fit(model, source, train, validation, resolved, params.seed), ridge, folded)
 
     if wanted or not optional or ridge.effects[:, -optional:].any():
-        return fit(source, ridge)
-    without = fit(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
+        return started(source, ridge)
+    without = started(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
     if not traits.daily:
         return without
     log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
-    with_clock = fit(source, ridge)
+    with_clock = started(source, ridge)
     for each in (without, with_clock):
-        each.go_on(TRIAL_EPOCHS)
-    before, after = without.best_errors[:, 0], with_clock.best_errors[:, 0]
-    return with_clock if clear_gain(before, after, without.judges.origins, source.horizon) else without
+        each.fit.go_on(TRIAL_EPOCHS)
+    before, after = without.fit.best_errors[:, 0], with_clock.fit.best_errors[:, 0]
+    return with_clock if clear_gain(before, after, without.fit.judges.origins, source.horizon) else without
 
 
 def new_forecaster(

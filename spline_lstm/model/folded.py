@@ -6,8 +6,8 @@ a map from a window's last value. In the manner of TimeBase (Huang et al. 2025),
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,25 +28,16 @@ class FoldedRidge:
     Attributes:
         kernel: `(cycles, ceil(horizon / season))`, float32.
         season: Steps.
+        penalty: The share of the input variance that was chosen.
     """
 
     kernel: np.ndarray
     season: int
-
-    def predict(self, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
-        """Forecast `(windows, horizon)`, standardized."""
-        cycles, level = source.with_cycles(len(self.kernel), self.season).folded(rows, origins)
-        return unfolded(cycles, self.kernel, source.horizon) + level
-
-
-def unfolded(cycles: np.ndarray, kernel: np.ndarray, horizon: int) -> np.ndarray:
-    """The steps ahead, one cycle after the other: `(windows, horizon)`, without the level."""
-    ahead = np.swapaxes(cycles, 1, 2) @ kernel
-    return np.swapaxes(ahead, 1, 2).reshape(len(cycles), -1)[:, :horizon]
+    penalty: float
 
 
 def fit_folded(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, season: int, steps: int
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: int, steps: int
 ) -> FoldedRidge | None:
     """Solve on train windows for some numbers of cycles and all penalties; keep what errs least on validation windows.
 
@@ -54,6 +45,7 @@ def fit_folded(
         source: Where windows are cut from.
         train: Windows to learn from.
         validation: Windows that choose.
+        effects: `(1 + static, known + calendar)`, which are taken out first, see `Covariates.effect`.
         season: Steps.
         steps: Of the train split.
 
@@ -65,41 +57,51 @@ def fit_folded(
     if not 1 < season <= LONGEST_SEASON or choices[0] < 2:
         return None
     train, validation = train.at_most(MOST_WINDOWS), validation.at_most(MOST_JUDGES)
-    found = [_fit(source.with_cycles(count, season), train, validation) for count in choices]
+    found = [_fit(source.with_cycles(count, season, effects), train, validation) for count in choices]
     return min(found, key=lambda candidate: candidate[1])[0]
+
+
+def refit_folded(source: WindowSource, windows: WindowIndex, effects: np.ndarray, folded: FoldedRidge) -> FoldedRidge:
+    """The map that other windows ask for, with the cycles and the penalty that were chosen, beside the same effects."""
+    longer = source.with_cycles(len(folded.kernel), folded.season, effects)
+    kernel = _kernels(longer, windows.at_most(MOST_WINDOWS), [folded.penalty])[0]
+    return replace(folded, kernel=kernel.astype(np.float32))
 
 
 def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> tuple[FoldedRidge, float]:
     """The best penalty's map, and its squared validation error."""
-    ahead = -(-source.horizon // source.season)
-    grams, cross = np.zeros((ahead, source.cycles, source.cycles)), np.zeros((source.cycles, ahead))
-    for cycles, targets in _samples(source, train):
-        observed = np.isfinite(targets)
-        whole = None
-        for cycle in range(ahead):
-            seen = observed[:, cycle]
-            if seen.all():
-                whole = cycles.T @ cycles if whole is None else whole
-                grams[cycle] += whole
-                cross[:, cycle] += cycles.T @ targets[:, cycle]
-            else:
-                grams[cycle] += cycles[seen].T @ cycles[seen]
-                cross[:, cycle] += cycles[seen].T @ targets[seen, cycle]
-    kernels = np.stack([_solutions(grams[cycle], cross[:, cycle]) for cycle in range(ahead)], axis=2)
+    kernels = _kernels(source, train, PENALTIES)
     errors = np.zeros(len(PENALTIES))
     for cycles, targets in _samples(source, validation):
         for index, kernel in enumerate(kernels):
             errors[index] += np.nansum((cycles @ kernel - targets) ** 2)
     best = int(np.argmin(errors))
-    return FoldedRidge(kernels[best].astype(np.float32), source.season), float(errors[best])
+    folded = FoldedRidge(kernels[best].astype(np.float32), source.season, float(PENALTIES[best]))
+    return folded, float(errors[best])
 
 
-def _solutions(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
-    """Of each penalty: `(penalties, cycles)`."""
-    values, vectors = np.linalg.eigh(gram)
-    unit = np.trace(gram) / len(gram) + np.finfo(float).tiny
-    rotated = vectors.T @ cross
-    return np.stack([vectors @ (rotated / (np.maximum(values, 0) + penalty * unit)) for penalty in PENALTIES])
+def _kernels(source: WindowSource, windows: WindowIndex, penalties: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The map of each penalty: `(penalties, cycles, cycles ahead)`."""
+    ahead = -(-source.horizon // source.season)
+    grams, cross = np.zeros((ahead, source.cycles, source.cycles)), np.zeros((source.cycles, ahead))
+    for cycles, targets in _samples(source, windows):
+        whole = None
+        for cycle, observed in enumerate(np.isfinite(targets).T):
+            if observed.all():
+                whole = cycles.T @ cycles if whole is None else whole
+                grams[cycle] += whole
+                cross[:, cycle] += cycles.T @ targets[:, cycle]
+            else:
+                grams[cycle] += cycles[observed].T @ cycles[observed]
+                cross[:, cycle] += cycles[observed].T @ targets[observed, cycle]
+    kernels = np.empty((len(penalties), *cross.shape))
+    for cycle, gram in enumerate(grams):
+        values, vectors = np.linalg.eigh(gram)
+        unit = np.trace(gram) / len(gram) + np.finfo(float).tiny
+        rotated = vectors.T @ cross[:, cycle]
+        for index, penalty in enumerate(penalties):
+            kernels[index, :, cycle] = vectors @ (rotated / (np.maximum(values, 0) + penalty * unit))
+    return kernels
 
 
 def _samples(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -109,7 +111,8 @@ def _samples(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.nd
     size = max(1, CHUNK_FLOATS // (source.cycles * source.season))
     for rows, origins in windows.chunks(size):
         cycles, level = source.folded(rows, origins)
-        targets = np.pad(source.outputs(rows, origins) - level, ((0, 0), (0, surplus)), constant_values=np.nan)
+        targets = source.outputs(rows, origins) - level - source.effect_ahead(rows, origins)
+        targets = np.pad(targets, ((0, 0), (0, surplus)), constant_values=np.nan)
         targets = np.swapaxes(targets.reshape(len(rows), ahead, source.season), 1, 2)
         yield (
             np.swapaxes(cycles, 1, 2).reshape(-1, source.cycles).astype(float),

@@ -337,7 +337,7 @@ class SplineForecaster(keras.Model):
         return [member(windows, training=training) * self.output_scale for member in self.members]
 
     def folded_forecast(self, windows: Windows) -> Any:
-        """From the folded past: `(batch, horizon)`, standardized."""
+        """From the folded past, without the effects of known covariates: `(batch, horizon)`, standardized."""
         assert self.folded is not None
         ahead = self.folded(ops.transpose(windows.cycles, (0, 2, 1)))
         cycles = ops.reshape(ops.transpose(ahead, (0, 2, 1)), (-1, ahead.shape[2] * self.season))
@@ -351,7 +351,7 @@ class SplineForecaster(keras.Model):
             forecasts = self.member_forecasts(windows, training=training)
             forecast += self.share * (level + ahead + sum(forecasts) / len(forecasts) - linear)
         if self.folded_share:
-            forecast += self.folded_share * (self.folded_forecast(windows) - linear)
+            forecast += self.folded_share * (ahead + self.folded_forecast(windows) - linear)
         return forecast
 
     def _level_free(self, windows: Windows) -> tuple[Windows, Any, Any]:

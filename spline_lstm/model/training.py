@@ -159,7 +159,15 @@ class Fit:
         )
         return FitResult(best, self.model.get_weights(), best_epoch, tuple(self.history))
 
-    def _epoch(self, progress: FitProgress) -> None:
+    def go_blindly(self, epochs: int) -> None:
+        """Train for so many epochs without a look at validation windows. The model keeps the averaged weights."""
+        progress = FitProgress(0, epochs, self.steps)
+        for epoch in range(1, epochs + 1):
+            progress.epoch_done(epoch, self._pass(progress))
+        progress.close()
+
+    def _pass(self, progress: FitProgress) -> float:
+        """Train for an epoch: the mean loss. The model gets the averaged weights."""
         _assign(self.model, self._trained)
         total = 0.0
         for batch in islice(self._batches, self.steps):
@@ -167,12 +175,16 @@ class Fit:
             progress.batch_done()
         self._trained = [weight.numpy() for weight in self.model.trainable_variables]
         _assign(self.model, [average.numpy() for average in self._averages])
+        return total / self.steps
+
+    def _epoch(self, progress: FitProgress) -> None:
+        loss = self._pass(progress)
         errors = _errors_of_windows(self._errors_of, self._seen, self.judges)
         validation_mse = float(errors[:, 0].sum() / max(errors[:, 1].sum(), 1.0))
         if not self.history or validation_mse < self.history[self._best[0] - 1].validation_mse:
             self._best, self.best_errors = (len(self.history) + 1, self.model.get_weights()), errors
-        self.history.append(Epoch(len(self.history) + 1, total / self.steps, validation_mse))
-        progress.epoch_done(len(self.history), total / self.steps, validation_mse)
+        self.history.append(Epoch(len(self.history) + 1, loss, validation_mse))
+        progress.epoch_done(len(self.history), loss, validation_mse)
 
 
 def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
@@ -186,7 +198,7 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
     def forward(windows: Windows) -> tf.Tensor:
         return model(windows, training=False)
 
-    source = source.with_cycles(model.cycles, model.season)
+    source = source.with_cycles(model.cycles, model.season, model.known_effects())
     forecasts = np.empty((len(rows), source.horizon), np.float32)
     batches = range(0, len(rows), PREDICT_BATCH)
     for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5, disable=None):

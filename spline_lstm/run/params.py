@@ -220,6 +220,7 @@ class TrainParams(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     patience: Steps = 2
     augment: bool | None = None
+    final: bool = True
 
 
 def level_of(quantile: float) -> float:

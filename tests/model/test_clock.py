@@ -54,7 +54,7 @@ def started(values, wanted, daily=True):
     train, validation = (
         index_windows(source, Splits(1000, 1250, 1500), name, 3, 0.5) for name in ("train", "validation")
     )
-    return start_fit(source, train, validation, params, Traits(daily, 1, 1000))
+    return start_fit(source, train, validation, params, Traits(daily, 1, 1000)).fit
 
 
 def decided(values, wanted=None, daily=True):

@@ -63,7 +63,7 @@ def test_weights_are_those_of_a_general_solver(seed, noise, span):
 
 
 def test_few_windows_leave_weights_near_the_prior_and_many_do_not():
-    targets, forecasts = experts(0, (1.0, 1.0, 0.2))
+    targets, forecasts = experts(0, (1.0, 1.0, 0.7))
 
     few, more, many = (expert_weights(targets, forecasts, np.array([0, span]))[-1] for span in (0, 100, 10**9))
 
