@@ -70,7 +70,7 @@ def section(
     return "\n\n".join(
         [
             "Defaults, told only where the columns are and the horizon; seeds "
-            f"{', '.join(map(str, seeds))}, mean ± standard deviation, {jobs} runs at a time. {_conditions()}",
+            f"{', '.join(map(str, seeds))}, mean ± standard deviation; runs at a time: {jobs}. {_conditions()}",
             *(f"Left out: {name}, since {reason}." for name, reason in left_out.items()),
             _summary(found),
             *(f"{_about(name, series[name], one)}\n\n{_scores_table(one)}" for name, one in found.items()),
@@ -92,8 +92,9 @@ def _about(name: str, series: Series, found: Found) -> str:
     one = found.read[0]
     several = f"{one['series']} series, " if one["series"] > 1 else ""
     return (
-        f"**{name}**: {several}horizon {series.horizon}, peers' seasons {', '.join(map(str, series.seasons))}; "
-        f"{one['compared']} of {one['windows']:,} test windows."
+        f"**{name}**: {several}{one['compared']} of {one['windows']:,} test windows, horizon {series.horizon}; peers' "
+        f"seasons {', '.join(map(str, series.seasons))}. Derived: seasons {one['settings']['seasons']}, lookback "
+        f"{one['settings']['lookback']}. Share of the recurrence: {spread([each['share'] for each in found.read], 2)}."
     )
 
 
@@ -108,7 +109,7 @@ def _scores_table(found: Found) -> str:
 
 def _cells(scored: Sequence[Scores]) -> list[str]:
     errors = [spread([one[key] for one in scored], 3) for key in ("rmse", "mae")]
-    loss, seconds = spread([one["wql"] for one in scored], 5), spread([one["seconds"] for one in scored], 0)
+    loss, seconds = spread([one["wql"] for one in scored], 5), spread([one["seconds"] for one in scored], 1)
     return [*errors, loss, _percent([[one[str(coverage)] for one in scored] for coverage in NOMINAL]), seconds]
 
 
@@ -128,7 +129,7 @@ def _summary(found: Mapping[str, Found]) -> str:
     worst = [f"{max(map(max, column)):.3f}" if column else "" for column in columns]
     rows += [["geometric mean", "", *means, "", ""], ["worst, any seed", "", *worst, "", ""]]
     header = ["", "best peer", "RMSE against it", "RMSE against own ridge, all test windows", "WQL against AutoETS"]
-    return table([*header, f"coverage of {LEVELS}, all test windows", "points that chance allows"], rows)
+    return table([*header, f"coverage of {LEVELS}, all test windows", "may differ by, points"], rows)
 
 
 def _coverage(found: Found) -> list[str]:
