@@ -23,6 +23,7 @@ from statsforecast import models  # type: ignore[import-not-found]
 Arrays = dict[str, np.ndarray]
 ETS_SEASON = 24  # the longest that AutoETS takes
 NEAREST, GROWTH = 24, 1.25  # LightGBM sees each of the nearest lags, and further ones ever more thinly
+TWO_YEARS = 2 * 365 * 24 * 3600 * 10**9  # nanoseconds
 ROUNDS, PATIENCE = 2000, 50
 TREES = {"objective": "regression", "learning_rate": 0.05, "seed": 1, "deterministic": True, "verbosity": -1}
 
@@ -125,9 +126,9 @@ def _features(known: Arrays, split: str) -> pd.DataFrame:
         "series": np.repeat(known[f"{split}_rows"], horizon),
         "hour": (times.hour + times.minute / 60).to_numpy(),
         "weekday": times.dayofweek.to_numpy(),
-        "month": times.month.to_numpy(),
-        "day of the year": times.dayofyear.to_numpy(),
     }
+    if np.ptp(known["clock"][known["train_origins"]]) >= TWO_YEARS:  # a month seen once says nothing of the next
+        columns |= {"month": times.month.to_numpy(), "day of the year": times.dayofyear.to_numpy()}
     return pd.DataFrame(columns)
 
 
