@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import lightgbm  # type: ignore[import-not-found]
 import numpy as np
@@ -24,7 +25,7 @@ Arrays = dict[str, np.ndarray]
 ETS_SEASON = 24  # the longest that AutoETS takes
 NEAREST, GROWTH = 24, 1.25  # LightGBM sees each of the nearest lags, and further ones ever more thinly
 TWO_YEARS = 2 * 365 * 24 * 3600 * 10**9  # nanoseconds
-ROUNDS, PATIENCE = 2000, 50
+ROUNDS, PATIENCE, LEAVES = 2000, 50, (7, 31)
 TREES = {"objective": "regression", "learning_rate": 0.05, "seed": 1, "deterministic": True, "verbosity": -1}
 
 
@@ -62,21 +63,14 @@ def _fit_and_forecast(model: object, history: np.ndarray, horizon: int, quantile
 
 
 def light_gbm(known: Arrays) -> np.ndarray:
-    """One model for all series and steps, learned once: trained on train windows, stopped by validation windows.
+    """One model for all series and steps, learned once from train windows; validation windows stop and size it.
 
     It forecasts by how much a target departs from the last value, in units of the series' spread, since trees
     cannot follow a trend. Quantiles are those of validation residuals at each step.
     """
-    lookback = int(known["lookback"])
-    known |= {"test_inputs": known["histories"][:, -lookback:]}
+    known |= {"test_inputs": known["histories"][:, -int(known["lookback"]) :]}
     train, validation = (_rows(known, split) for split in ("train", "validation"))
-    model = lightgbm.train(
-        TREES,
-        lightgbm.Dataset(*_observed(*train), categorical_feature=["series"]),
-        ROUNDS,
-        valid_sets=[lightgbm.Dataset(*_observed(*validation), categorical_feature=["series"])],
-        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-    )
+    model = min((_trees(leaves, train, validation) for leaves in LEAVES), key=lambda trees: trees.best_score["v"]["l2"])
     horizon, quantiles = int(known["horizon"]), known["quantiles"]
     residuals = (validation[1] - model.predict(validation[0])).reshape(-1, horizon)
     spread = np.nanquantile(residuals, quantiles, axis=0).T
@@ -84,6 +78,14 @@ def light_gbm(known: Arrays) -> np.ndarray:
     departures = model.predict(_features(known, "test")).reshape(-1, horizon)[..., None] + spread
     last, unit = (values[:, None, None] for values in (known["histories"][:, -1], _units(known, "test")))
     return last + unit * departures
+
+
+def _trees(leaves: int, train: tuple[pd.DataFrame, np.ndarray], validation: tuple[pd.DataFrame, np.ndarray]) -> Any:
+    seen = [lightgbm.Dataset(*_observed(*rows), categorical_feature=["series"]) for rows in (train, validation)]
+    stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+    return lightgbm.train(
+        {**TREES, "num_leaves": leaves}, seen[0], ROUNDS, valid_sets=seen[1:], valid_names=["v"], callbacks=[stop]
+    )
 
 
 def _observed(features: pd.DataFrame, targets: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
