@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 DATA ?= ../shared/data/ETTh1.csv
 FIELD ?= ../shared/data/field
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-panel bench-speed bench-unseen bench-field bench-peers
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench-panel: $(INSTALLED)  ## time and memory on up to 10,000 series; half an ho
 
 bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER; an hour and a half
 	python -m benchmarks.field --data $(FIELD)
+
+bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD; half an hour
+	python -m benchmarks.intervals --data $(FIELD)
 
 bench-peers: $(PEERS)  ## the peers, in an environment of their own, for bench-speed and bench-field
 

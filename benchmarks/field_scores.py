@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from spline_lstm.scores import metrics
+
 COVERAGES = (0.9, 0.8, 0.95)  # as `evaluate.coverage` is given them: the first has the columns without a number
 QUANTILES = tuple(
     sorted([0.5, *(round(0.5 + side * coverage / 2, 6) for coverage in COVERAGES for side in (-1, 1))])
@@ -31,25 +33,14 @@ def scores(y_true: np.ndarray, forecasts: np.ndarray) -> dict[str, float]:
         y_true: `(windows, horizon)`, NaN where nothing was observed.
         forecasts: `(windows, horizon, quantiles)`, of the `QUANTILES`.
     """
-    error = (y_true - forecasts[..., QUANTILES.index(0.5)])[~np.isnan(y_true)]
+    observed = ~np.isnan(y_true)
+    truth, median = y_true[observed], forecasts[observed][:, QUANTILES.index(0.5)]
     return {
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "mae": float(np.mean(np.abs(error))),
-        "wql": weighted_quantile_loss(y_true, forecasts),
+        "rmse": metrics.rmse(truth, median),
+        "mae": metrics.mae(truth, median),
+        "wql": metrics.weighted_quantile_loss(truth, dict(zip(QUANTILES, forecasts[observed].T, strict=True))),
         **{str(coverage): covered(y_true, forecasts, coverage) for coverage in COVERAGES},
     }
-
-
-def weighted_quantile_loss(y_true: np.ndarray, forecasts: np.ndarray) -> float:
-    """Twice the pinball loss of all targets over the sum of their sizes, its mean over quantiles.
-
-    As GluonTS has it (Alexandrov et al. 2020, JMLR 21). Of the median alone it would be WAPE.
-    """
-    observed = ~np.isnan(y_true)
-    above = y_true[observed][:, None] - forecasts[observed]
-    quantiles = np.array(QUANTILES)
-    pinball = np.maximum(quantiles * above, (quantiles - 1) * above)
-    return float(np.mean(2 * pinball.sum(axis=0) / np.abs(y_true[observed]).sum()))
 
 
 def covered(y_true: np.ndarray, forecasts: np.ndarray, coverage: float) -> float:
@@ -57,7 +48,7 @@ def covered(y_true: np.ndarray, forecasts: np.ndarray, coverage: float) -> float
     observed = ~np.isnan(y_true)
     tail = QUANTILES.index(round(0.5 - coverage / 2, 6))
     lower, upper = forecasts[observed][:, tail], forecasts[observed][:, -1 - tail]
-    return float(np.mean((lower <= y_true[observed]) & (y_true[observed] <= upper)))
+    return metrics.coverage(y_true[observed], lower, upper)
 
 
 def allowed(coverage: float, independent: int) -> float:

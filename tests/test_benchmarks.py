@@ -15,7 +15,7 @@ from sources import layout_of
 from benchmarks import covariates, long_horizon
 from benchmarks.ablation import VARIANTS, after_tensorflow
 from benchmarks.field_page import Found, section
-from benchmarks.field_scores import COVERAGES, QUANTILES, allowed, columns, scores, weighted_quantile_loss
+from benchmarks.field_scores import COVERAGES, QUANTILES, allowed, columns, scores
 from benchmarks.field_series import SERIES, present
 from benchmarks.field_windows import LEAST, MOST, compared, independent
 from benchmarks.missing import BLOCK, RIVALS, removed, score
@@ -205,21 +205,6 @@ def quantile_forecasts(windows=5, horizon=3):
     y_true = rng.normal(10, 3, (windows, horizon))
     y_true[1, 2] = np.nan
     return y_true, np.sort(rng.normal(10, 3, (windows, horizon, len(QUANTILES))), axis=-1)
-
-
-def test_weighted_quantile_loss_is_twice_the_pinball_loss_over_the_sum_of_targets():
-    y_true, forecasts = quantile_forecasts()
-
-    losses = []
-    for place, quantile in enumerate(QUANTILES):
-        pinball, size = 0.0, 0.0
-        for window, step in zip(*np.nonzero(~np.isnan(y_true)), strict=True):
-            target, forecast = y_true[window, step], forecasts[window, step, place]
-            pinball += quantile * (target - forecast) if target > forecast else (1 - quantile) * (forecast - target)
-            size += abs(target)
-        losses.append(2 * pinball / size)
-
-    assert weighted_quantile_loss(y_true, forecasts) == pytest.approx(np.mean(losses))
 
 
 def test_intervals_are_read_from_their_columns_and_scored_by_their_ends():
