@@ -410,5 +410,6 @@ def _nearest(location: list[str]) -> str:
     model: type[pydantic.BaseModel] = Params
     for part in location[:-1]:
         model = model.model_fields[part].annotation  # type: ignore[assignment]
-    near = difflib.get_close_matches(location[-1], model.model_fields, n=1, cutoff=0.0)
-    return f" Did you mean `{'.'.join([*location[:-1], *near])}`?"
+    initials = {"".join(word[0] for word in name.split("_")): name for name in model.model_fields}
+    near = initials.get(location[-1]) or difflib.get_close_matches(location[-1], model.model_fields, 1, 0.0)[0]
+    return f" Did you mean `{'.'.join([*location[:-1], near])}`?"
