@@ -43,7 +43,7 @@ def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
         return _forecast_file(RunPaths(ROOT, checked_run_id(options.run_id)), Path(options.input), Path(options.output))
     params, paths = current_run()
     prepared = load_prepared(paths)
-    table, warnings = _forecast_table(paths, prepared, prepared, params.data.on_bad_series == "drop")
+    table, warnings = _forecast_table(paths, prepared, params.data.on_bad_series == "drop")
     _write_csv(table, paths.forecast)
     return {"run_id": params.run_id, "output": str(paths.forecast), "warnings": warnings}
 
@@ -66,16 +66,18 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     series = prepare_for_forecast(panel, fit, data)
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
-    table, warnings = _forecast_table(paths, seen, series, data.on_bad_series == "drop")
+    table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
     _write_csv(table, output_path)
     return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
 
 
-def _forecast_table(paths: RunPaths, seen: Series, series: Series, drop: bool) -> tuple[pd.DataFrame, list[str]]:
+def _forecast_table(
+    paths: RunPaths, series: Series, drop: bool, seen: Series | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """One row per series and step, and what makes forecasts less sure than usual.
 
     Columns are `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`, and those of further levels and
-    quantiles. The origin of a series is its own last step.
+    quantiles. The origin of a series is its own last step. New data is compared with what the run has seen.
     """
     open_preprocessed(paths)
     series = series.seen_by(open_trained(paths))
@@ -94,7 +96,7 @@ def _forecast_table(paths: RunPaths, seen: Series, series: Series, drop: bool) -
     model.require_fit(source, int(source.identities.max()))
     scaled = predict(model, source, rows, origins)
     open_steps = source.filled.open_steps(series.layout.positions(rows, origins))
-    factors, unusual = surprises(seen, series, rows, origins)
+    factors, unusual = surprises(seen, series, rows, origins) if seen else (np.ones(len(rows)), {})
     warnings = _warnings(unusual, dict(zip(names, open_steps, strict=True)))
     known = metrics["intervals"]
     relative = np.array([known["half_widths"].get(name, known["pooled"]) for name in names])
