@@ -241,6 +241,15 @@ class EvaluateParams(Section):
         return tuple(dict.fromkeys((*self.coverage, *(level for level in bordered if level))))
 
 
+class BacktestParams(Section):
+    """Folds that walk forward through the series."""
+
+    windows: Steps = 8
+    step: Steps | None = None
+    refit: Annotated[bool, Field(strict=True)] | Steps = True
+    input: Steps | None = None
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -255,6 +264,7 @@ class Params(Section):
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+    backtest: BacktestParams = BacktestParams()
 
     @pydantic.model_validator(mode="after")
     def _one_role_each(self) -> Params:
