@@ -80,7 +80,7 @@ def scores_table(content: Mapping[str, Any]) -> pd.DataFrame:
         for fold in content["folds"]
         for name, scores in {MODEL: fold["metrics"], **fold["baselines"]}.items()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"observed": "Int64"})  # baselines have none
 
 
 def fold_predictions(folds: Sequence[FoldScores]) -> pd.DataFrame:
