@@ -59,6 +59,12 @@ def _bound(value: object) -> object:
     return value
 
 
+def _refit(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, int) and 0 < value < 2**31):
+        return value
+    raise ValueError("must be true, false, or a whole number of folds above 0")
+
+
 def _several(value: object) -> object:
     return (value,) if isinstance(value, int | float) else value
 
@@ -246,7 +252,7 @@ class BacktestParams(Section):
 
     windows: Steps = 8
     step: Steps | None = None
-    refit: Annotated[bool, Field(strict=True)] | Steps = True
+    refit: Annotated[bool | int, BeforeValidator(_refit)] = True
     input: Steps | None = None
 
 
