@@ -7,8 +7,9 @@ PEERS := .venv-peers/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DATA ?= ../shared/data/ETTh1.csv
+FIELD ?= ../shared/data/field
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-panel bench-speed bench-unseen bench-peers
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,11 +41,17 @@ bench-unseen: $(INSTALLED)  ## the defaults on a series that was made for it
 bench-panel: $(INSTALLED)  ## time and memory on up to 10,000 series; half an hour
 	python -m benchmarks.panel
 
-bench-peers: $(PEERS)  ## neuralforecast, in an environment of its own, for bench-speed
+bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER; an hour and a half
+	python -m benchmarks.field --data $(FIELD)
 
-$(PEERS):
+bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD; half an hour
+	python -m benchmarks.intervals --data $(FIELD)
+
+bench-peers: $(PEERS)  ## the peers, in an environment of their own, for bench-speed and bench-field
+
+$(PEERS): benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check neuralforecast==3.3.0 torch==2.13.0
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	@touch $@
 
 lint: $(INSTALLED)  ## check style and types

@@ -136,7 +136,7 @@ def _ours(params: Params, title: str) -> dict[str, Outcome]:
     train, validation, test = (prepared.windows(split) for split in SPLITS)
     ridge = fit_ridge(prepared.source, train, validation)
     alone = _outcome(start, prepared, ridge.predict(prepared.source, test.rows, test.origins))
-    trained = train_forecaster(prepared.source, train, validation, params, prepared.encoding.calendar.weekdays)
+    trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
     forecasts = predict(trained.model, trained.source, test.rows, test.origins)
     return {RIDGE: alone, title: _outcome(start, prepared, forecasts)}
 

@@ -90,7 +90,7 @@ def _forecast_table(paths: RunPaths, seen: Series, series: Series, drop: bool) -
     from spline_lstm.model.training import predict
 
     source, steps = series.source, series.source.horizon
-    model = load_checkpoint(paths.best_checkpoint)
+    model = load_checkpoint(paths.final_checkpoint)
     model.require_fit(source, int(source.identities.max()))
     scaled = predict(model, source, rows, origins)
     open_steps = source.filled.open_steps(series.layout.positions(rows, origins))

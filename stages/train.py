@@ -1,4 +1,4 @@
-"""Fit the forecaster and leave its best and last checkpoint."""
+"""Fit the forecaster; leave its best and last checkpoint, and one that has learned from all rows."""
 
 from __future__ import annotations
 
@@ -21,35 +21,42 @@ log = logging.getLogger(__name__)
 def train(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     prepared = load_prepared(paths)
-    windows, validation = prepared.windows("train"), prepared.windows("validation")
-    source, daily = prepared.source, prepared.encoding.calendar.weekdays
+    windows, validation, everything = (prepared.windows(name) for name in ("train", "validation", "all"))
+    source, traits = prepared.source, prepared.traits
     del prepared  # observations in original units take more memory than all that training needs
     import_tensorflow()
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
-    from spline_lstm.model.fitting import train_forecaster
+    from spline_lstm.model.fitting import fit_again, train_forecaster
 
-    trained = train_forecaster(source, windows, validation, params, daily)
+    trained = train_forecaster(source, windows, validation, params, traits)
     model, result, errors = trained.model, trained.fit, trained.validation
     save_checkpoint(model, paths.best_checkpoint)
     model.set_weights(result.last)  # its share stays that of the best
     save_checkpoint(model, paths.last_checkpoint)
-    log.info("share of the recurrence %.2f, validation MSE %.4f", model.share, errors["mixed"]["mse"])
+    model.set_weights(result.best)
+    epochs_again = fit_again(trained, everything, params.seed) if params.train.final else 0
+    save_checkpoint(model, paths.final_checkpoint)
+    log.info(
+        "share of the recurrence %.2f, of the folded ridge %.2f, validation MSE %.4f",
+        *(model.share, model.folded_share, errors["mixed"]["mse"]),
+    )
     buffer = io.StringIO()
     pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
     for file in (paths.history, SHARED.history):
         write_text(file, buffer.getvalue())
-    written = (paths.best_checkpoint, paths.last_checkpoint, paths.history)
+    written = (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history)
     write_json(
         paths.training,
         {
             "run_id": params.run_id,
-            "model": {**model.settings, "share": model.share},
+            "model": {**model.settings, "share": model.share, "folded_share": model.folded_share},
             "train": trained.params.model_dump(mode="json"),
             "clock": trained.source.covariates.optional > 0,
             "validation": errors,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,
             "epochs": len(result.history),
+            "epochs_again": epochs_again,
             "sha256": {file.name: sha256(file) for file in written},
         },
     )

@@ -80,12 +80,13 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "input": {"path": params.data.path, "sha256": "0" * 64},
         },
         {
-            "model": {**sizes, "share": 0.25},
+            "model": {**sizes, "share": 0.25, "cycles": 15, "season": 12, "folded_share": 0.35},
             "train": train_settings(params.train, len(prepared.names)).model_dump(mode="json"),
             "clock": False,
             "parameters": 1234,
             "best_epoch": 2,
             "epochs": 3,
+            "epochs_again": 1,
         },
         pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "validation_mse": [2.0, 1.0, 1.5]}),
         {

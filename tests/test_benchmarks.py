@@ -14,11 +14,16 @@ from sources import layout_of
 
 from benchmarks import covariates, long_horizon
 from benchmarks.ablation import VARIANTS, after_tensorflow
+from benchmarks.field_page import Found, section
+from benchmarks.field_scores import COVERAGES, QUANTILES, allowed, columns, scores
+from benchmarks.field_series import SERIES, present
+from benchmarks.field_windows import LEAST, MOST, compared, independent
 from benchmarks.missing import BLOCK, RIVALS, removed, score
 from benchmarks.page import spread, write_section
 from benchmarks.runs import Run, project_params, run_all
 from benchmarks.unseen import STEPS, series
 from spline_lstm.data.gaps import runs
+from spline_lstm.data.windows import WindowIndex
 from spline_lstm.run.contract import RunPaths
 from spline_lstm.run.params import parse_params
 
@@ -153,9 +158,96 @@ def test_no_bench_target_needs_another_to_have_run():
     phony = makefile.partition(".PHONY:")[2].splitlines()[0].split()
 
     assert {name for name, _ in targets} == {name for name in phony if name.startswith("bench")}
-    assert "$(PEERS)" in dict(targets)["bench-speed"]
+    for name in ("bench-speed", "bench-field"):
+        assert "$(PEERS)" in dict(targets)[name]
     for name, needs in targets:
         assert name == "bench-peers" or "$(INSTALLED)" in needs
+
+
+def index_of(*origins):
+    """The windows of series that have them at these origins."""
+    rows = np.repeat(np.arange(len(origins), dtype=np.int32), [len(each) for each in origins])
+    return WindowIndex.of(rows, np.concatenate(origins).astype(np.int32))
+
+
+def test_compared_windows_share_no_target_and_begin_with_the_newest():
+    windows, horizon = index_of(np.r_[100:900, 930:1500], np.r_[50:1500]), 24
+
+    rows, origins = windows.at(compared(windows, horizon))
+
+    assert len(rows) <= MOST
+    for row in (0, 1):
+        chosen = origins[rows == row]
+        assert chosen[-1] == 1499
+        assert np.diff(chosen).min() > horizon
+        assert set(chosen % horizon) == set(range(horizon))  # not one time of the day only
+
+
+def test_of_a_short_file_compared_windows_overlap_and_of_a_tiny_one_all_are_compared():
+    short, tiny = index_of(np.arange(300)), index_of(np.arange(10))
+
+    assert LEAST <= len(compared(short, 24)) < 2 * LEAST
+    np.testing.assert_array_equal(compared(tiny, 12), np.arange(10))
+    assert [independent(windows, 24) for windows in (short, tiny)] == [13, 1]
+
+
+def test_many_series_are_all_compared_on_a_few_windows():
+    windows = index_of(*[np.arange(start, 500) for start in range(28)])
+
+    rows, origins = windows.at(compared(windows, 18))
+
+    np.testing.assert_array_equal(np.bincount(rows), np.full(28, MOST // 28))
+    assert set(origins[np.flatnonzero(np.diff(rows, append=28))]) == {499}
+
+
+def quantile_forecasts(windows=5, horizon=3):
+    rng = np.random.default_rng(0)
+    y_true = rng.normal(10, 3, (windows, horizon))
+    y_true[1, 2] = np.nan
+    return y_true, np.sort(rng.normal(10, 3, (windows, horizon, len(QUANTILES))), axis=-1)
+
+
+def test_intervals_are_read_from_their_columns_and_scored_by_their_ends():
+    assert columns() == [*("y_lower_95", "y_lower", "y_lower_80", "y_pred", "y_upper_80", "y_upper", "y_upper_95")]
+    y_true, forecasts = quantile_forecasts()
+    observed = ~np.isnan(y_true)
+    ends = {0.95: (0, 6), 0.9: (1, 5), 0.8: (2, 4)}
+
+    found = scores(y_true, forecasts)
+
+    assert sorted(COVERAGES) == sorted(ends)
+    for coverage, (lower, upper) in ends.items():
+        inside = (forecasts[..., lower] <= y_true) & (y_true <= forecasts[..., upper])
+        assert found[str(coverage)] == inside[observed].mean()
+    assert found["mae"] == pytest.approx(np.nanmean(np.abs(y_true - forecasts[..., 3])))
+    assert (allowed(0.9, 1), allowed(0.9, 10**6)) == (pytest.approx(0.6), 0.03)
+
+
+def test_a_series_without_its_file_is_left_out_and_the_section_says_why(tmp_path):
+    (tmp_path / "airline.csv").touch()
+
+    there, left_out = present(tmp_path)
+
+    assert list(there) == ["airline", "CO2"]  # the project has the latter
+    assert {*there, *left_out} == set(SERIES)
+    one = {"rmse": 1.0, "mae": 1.0, "wql": 1.0, "seconds": 1.0, "0.8": 0.8, "0.9": 0.9, "0.95": 0.95}
+    read = {"ridge": 0.9, "coverage": one, "independent": 9, "windows": 20, "compared": 10, "series": 1}
+    read |= {"settings": {"seasons": [12.0], "lookback": 24}, "share": 0.5}
+    failed = dict.fromkeys(("AutoETS", "AutoTheta", "LightGBM"), "more than 15 minutes")
+    found = Found([read], [one], {"MSTL": {**one, "rmse": 2.0}}, failed, {})
+    text = section([1], 2, there, dict.fromkeys(there, found), left_out)
+    assert "Left out: sunspots, since sunspots.csv does not exist" in text
+    assert "| AutoETS | more than 15 minutes |" in text
+    assert "| airline | MSTL | 0.500 | 0.900 |  | 80.0 / 90.0 / 95.0 |" in text
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_params_of_the_field_are_defaults_but_for_columns_and_horizon(name, tmp_path):
+    params = parse_params(project_params(SERIES[name].params(tmp_path)))
+    defaults = parse_params(project_params({}))
+
+    assert params.windows.horizon == SERIES[name].horizon
+    assert {**params.__dict__, "data": None, "windows": None} == {**defaults.__dict__, "data": None, "windows": None}
 
 
 PATCHED = {
@@ -194,7 +286,7 @@ kernel, values = random.normal(size=(6, 2)).astype("float32"), random.normal(siz
 model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
 model.linear.set_weights([kernel])
 nothing = (np.zeros((3, *shape), "float32") for shape in [(6,), (6, 0), (8, 0), (model.segment_starts.size, 0), (0,)])
-windows = Windows(values, *nothing, np.zeros(3, "int32"))
+windows = Windows(values, *nothing, np.zeros(3, "int32"), np.zeros((3, 0, 1), "float32"), np.zeros((3, 0), "float32"))
 """
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
-from spline_lstm.model.clock import start_fit
-from spline_lstm.model.training import mix, predict
+from spline_lstm.model.fitting import train_forecaster
+from spline_lstm.model.training import predict
 from spline_lstm.run.params import parse_params
 
 LOOKBACK, HORIZON, LEAD = 24, 12, 6
@@ -55,10 +55,8 @@ def errors_by_step(folder, table, wanted=None, **roles):
     )
     prepared = prepare(read_panel(path, params.data, params.covariates, HORIZON, split=params.split), params)
     train, validation, test = (prepared.windows(split) for split in ("train", "validation", "test"))
-    fit = start_fit(prepared.source, train, validation, params, daily=False)
-    fit.model.set_weights(fit.finish().best)
-    mix(fit.model, fit.source, validation)
-    forecast = prepared.scaler.restore(predict(fit.model, fit.source, test.rows, test.origins), test.rows)
+    trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
+    forecast = prepared.scaler.restore(predict(trained.model, trained.source, test.rows, test.origins), test.rows)
     chosen = np.isin(test.rows, [prepared.names.index(name) for name in wanted or prepared.names])
     return np.sqrt(np.nanmean((prepared.targets(test) - forecast)[chosen] ** 2, axis=0))
 

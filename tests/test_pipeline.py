@@ -211,6 +211,22 @@ def test_a_finished_run_forecasts_a_new_file(finished):
     assert finished.stage("forecast", *arguments, "short.csv", "--output", "bad.csv").returncode == 26
 
 
+def test_what_forecasts_has_learned_from_all_rows_unless_params_say_otherwise(finished):
+    paths = finished.paths("first")
+    best, forecast = paths.best_checkpoint.read_bytes(), pd.read_csv(paths.forecast)
+    assert paths.final_checkpoint.read_bytes() != best
+    assert "from the rows of all splits, by 1 more epoch" in paths.report.read_text(encoding="utf-8")
+    finished.set(train__final=False)
+
+    finished.ok("dvc", "repro", "report")
+
+    assert paths.best_checkpoint.read_bytes() == paths.final_checkpoint.read_bytes() == best
+    other = pd.read_csv(paths.forecast)
+    assert (other["y_pred"] != forecast["y_pred"]).all()
+    assert (other["y_pred"] - forecast["y_pred"]).abs().max() < forecast["y_upper"].sub(forecast["y_lower"]).max()
+    assert "rows of all splits" not in paths.report.read_text(encoding="utf-8")
+
+
 def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warning(finished):
     table = pd.read_csv(finished.path / "data/raw/co2_weekly.csv")
     late = table.assign(co2=table["co2"].where(table.index < len(table) - 6))

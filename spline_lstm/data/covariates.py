@@ -96,6 +96,13 @@ class Covariates:
             part += self.calendar[start : start + len(part)] @ slopes[own:]
         return result
 
+    def effect_before(self, effect: np.ndarray, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """What `effect` gave at calendar steps, `(windows, length)`; its first value before a series begins."""
+        if self.alike:
+            return effect[np.maximum(steps, 0)]
+        begins = self.layout.offsets[series][:, None]
+        return effect[np.maximum(begins + steps - self.layout.starts[series][:, None], begins)]
+
     def effect_steps(self, effect: np.ndarray, series: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
         """What `effect` gave, of stretches that begin at calendar steps: `(windows, length)`."""
         if self.alike:

@@ -134,6 +134,21 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Traits:
+    """What of a run decides which parts of a model are tried.
+
+    Attributes:
+        daily: Whether times of day or weekdays are among the covariates.
+        season: The shortest one of whole steps; 1 for none.
+        train: Steps of the train split.
+    """
+
+    daily: bool
+    season: int
+    train: int
+
+
+@dataclass(frozen=True)
 class Prepared(Series):
     """A preprocessed run: series and the borders of its splits."""
 
@@ -150,6 +165,11 @@ class Prepared(Series):
             limits = self.settings.longest_gap, self.settings.max_missing
             self._listed[split] = index_windows(self.source, self.splits, split, *limits)
         return self._listed[split]
+
+    @property
+    def traits(self) -> Traits:
+        whole = (int(season) for season in self.settings.used_seasons if season == int(season))
+        return Traits(self.encoding.calendar.weekdays, next(whole, 1), self.splits.train)
 
     def targets(self, windows: WindowIndex) -> np.ndarray:
         """Observed targets in original units: `(windows, horizon)`, NaN where nothing was observed."""

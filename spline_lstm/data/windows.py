@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,7 +32,9 @@ class Splits:
     test: int
 
     def bounds(self, name: str) -> tuple[int, int]:
-        """First step of a split, and the step after its last."""
+        """First step of a split, or of `all` together, and the step after its last."""
+        if name == "all":
+            return 0, self.test
         ends = (0, self.train, self.validation, self.test)
         index = SPLITS.index(name)
         return ends[index], ends[index + 1]
@@ -94,6 +97,8 @@ class Windows(NamedTuple):
         calendar: `(windows, lookback + horizon, calendar)`, those that all series share.
         static: `(windows, static)`, constants of the series.
         rows: `(windows,)`, int32, the identity of each window's row.
+        cycles: `(windows, cycles, season)`, a longer past, see `WindowSource.folded`.
+        level: `(windows, 1)`, its mean.
     """
 
     values: np.ndarray
@@ -103,6 +108,8 @@ class Windows(NamedTuple):
     calendar: np.ndarray
     static: np.ndarray
     rows: np.ndarray
+    cycles: np.ndarray
+    level: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,10 @@ class WindowSource:
         horizon: Steps of a target.
         identities: `(rows,)`, int32, by which the model knows each row; `UNKNOWN` for one that training did not see.
         covariates: What accompanies the rows.
+        cycles: How many seasons of a longer past go with each window.
+        season: Steps of one.
+        effects: `(1 + static, known + calendar)`, which are taken out of that past; None for none. See
+            `Covariates.effect`.
     """
 
     filled: FilledSeries
@@ -125,6 +136,9 @@ class WindowSource:
     horizon: int
     identities: np.ndarray
     covariates: Covariates
+    cycles: int = 0
+    season: int = 1
+    effects: np.ndarray | None = None
 
     @property
     def layout(self) -> Layout:
@@ -158,6 +172,41 @@ class WindowSource:
         """The same without covariates of the clock and the year."""
         return replace(self, covariates=self.covariates.without_clock())
 
+    def with_cycles(self, cycles: int, season: int, effects: np.ndarray) -> WindowSource:
+        """The same with a longer past, without the effects of known covariates."""
+        return replace(self, cycles=cycles, season=season, effects=effects if effects.any() else None)
+
+    @cached_property
+    def _effect(self) -> np.ndarray | None:
+        return None if self.effects is None else self.covariates.effect(self.effects)
+
+    def folded(self, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What was known at each origin of the newest cycles, those of a row's begin on.
+
+        Returns:
+            `(windows, cycles, season)`, float32, departures from their mean, 0 before a row begins; the steps ahead
+            go through the same phases from the first one on. `(windows, 1)`, the mean, 0 where there is no cycle.
+        """
+        steps = self.cycles * self.season
+        positions, begins = self.layout.positions(rows, origins), self.layout.offsets[rows]
+        back = positions[:, None] - np.arange(steps - 1, -1, -1)
+        values = self.filled.settled[np.maximum(back, begins[:, None])]
+        if newest := min(steps, self.lookback):  # an open gap is shorter than the lookback
+            values[:, -newest:] = self.inputs(rows, origins, newest)
+        if self._effect is not None:
+            seen = origins[:, None] - np.arange(steps - 1, -1, -1)
+            values = values - self.covariates.effect_before(self._effect, self.covariates.series[rows], seen)
+        inside = back >= begins[:, None]
+        level = (values * inside).sum(axis=1, keepdims=True) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+        level = level.astype(np.float32)
+        return np.where(inside, values - level, 0).reshape(len(rows), self.cycles, self.season), level
+
+    def effect_ahead(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray | float:
+        """The effects of known covariates over the horizon: `(windows, horizon)`."""
+        if self._effect is None:
+            return 0.0
+        return self.covariates.effect_steps(self._effect, self.covariates.series[rows], origins + 1, self.horizon)
+
     def windows(self, rows: np.ndarray, origins: np.ndarray) -> Windows:
         """All that a model sees."""
         covariates, series = self.covariates, self.covariates.series[rows]
@@ -170,6 +219,7 @@ class WindowSource:
             covariates.calendar[starts[:, None] + np.arange(length)],
             covariates.static[series],
             self.identities[rows],
+            *self.folded(rows, origins),
         )
 
     def past(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
+from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.evidence import clear_gain
+from spline_lstm.model.folded import FoldedRidge, fit_folded
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import fit_ridge, typical_sizes
@@ -18,7 +21,24 @@ log = logging.getLogger(__name__)
 TRIAL_EPOCHS = 3
 
 
-def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, daily: bool) -> Fit:
+@dataclass(frozen=True)
+class Started:
+    """A fit, and the closed forms of its model.
+
+    Attributes:
+        fit: What is left to train; its source has the covariates that are used.
+        ridge: With the effects of those.
+        folded: The forecast from a longer past, if there is one.
+    """
+
+    fit: Fit
+    ridge: RidgeForecaster
+    folded: FoldedRidge | None
+
+
+def start_fit(
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits
+) -> Started:
     """A fit with these covariates as params say, or else where they lower the validation error clearly.
 
     First the linear forecast is asked, to which they are effects that add up. It cannot tell that a morning goes on
@@ -31,38 +51,41 @@ def start_fit(source: WindowSource, train: WindowIndex, validation: WindowIndex,
         train: Windows to learn from.
         validation: Windows that choose.
         params: Of the run.
-        daily: Whether times of day or weekdays are among them.
-
-    Returns:
-        What is left to train; its source has the covariates that are used.
+        traits: Of the run.
     """
     wanted, plain = params.covariates.calendar, source.without_clock()
     if wanted is False:
         source = plain
     ridge = fit_ridge(source, train, validation)
-    optional = source.covariates.optional
+    optional, rows, folded = source.covariates.optional, len(source.identities), None
+    if params.model.linear:
+        folded = fit_folded(source, train, validation, ridge.effects, traits.season, traits.train)
 
-    def fit(source: WindowSource, ridge: RidgeForecaster) -> Fit:
-        model = new_forecaster(source, train, params, ridge)
-        return Fit(model, source, train, validation, train_settings(params.train, len(source.identities)), params.seed)
+    def started(source: WindowSource, ridge: RidgeForecaster) -> Started:
+        model, resolved = new_forecaster(source, train, params, ridge, folded), train_settings(params.train, rows)
+        return Started(Fit(model, source, train, validation, resolved, params.seed), ridge, folded)
 
     if wanted or not optional or ridge.effects[:, -optional:].any():
-        return fit(source, ridge)
-    without = fit(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
-    if not daily:
+        return started(source, ridge)
+    without = started(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
+    if not traits.daily:
         return without
     log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
-    with_clock = fit(source, ridge)
+    with_clock = started(source, ridge)
     for each in (without, with_clock):
-        each.go_on(TRIAL_EPOCHS)
-    before, after = without.best_errors[:, 0], with_clock.best_errors[:, 0]
-    return with_clock if clear_gain(before, after, without.judges.origins, source.horizon) else without
+        each.fit.go_on(TRIAL_EPOCHS)
+    before, after = without.fit.best_errors[:, 0], with_clock.fit.best_errors[:, 0]
+    return with_clock if clear_gain(before, after, without.fit.judges.origins, source.horizon) else without
 
 
 def new_forecaster(
-    source: WindowSource, train: WindowIndex, params: Params, ridge: RidgeForecaster
+    source: WindowSource,
+    train: WindowIndex,
+    params: Params,
+    ridge: RidgeForecaster,
+    folded: FoldedRidge | None = None,
 ) -> SplineForecaster:
-    """An untrained forecaster of the size that params and windows ask for, over a linear forecast.
+    """An untrained forecaster of the size that params and windows ask for, beside linear forecasts.
 
     Its weights are a function of the seed alone.
     """
@@ -71,6 +94,10 @@ def new_forecaster(
     settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(train))
     input_scale, output_scale = typical_sizes(source, train, ridge.effects)
     settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
+    if folded:
+        settings |= {"cycles": len(folded.kernel), "season": folded.season}
     model = SplineForecaster(**settings)
     model.set_linear(ridge)
+    if folded:
+        model.set_folded(folded)
     return model

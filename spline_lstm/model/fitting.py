@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
+from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.checkpoints import parameter_count
 from spline_lstm.model.clock import start_fit
+from spline_lstm.model.combination import combine
+from spline_lstm.model.folded import FoldedRidge, refit_folded
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.training import FitResult, mix
+from spline_lstm.model.linear import RidgeForecaster
+from spline_lstm.model.ridge import refit_ridge
+from spline_lstm.model.training import Fit, FitResult
 from spline_lstm.run.params import Params, TrainParams
 
 log = logging.getLogger(__name__)
+
+EPOCHS_AGAIN = 0.2  # of the best epoch, on all rows
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,9 @@ class TrainedForecaster:
         source: Where its windows are cut from, with the covariates that are used.
         fit: What training left.
         params: `train` as resolved.
-        validation: Errors on validation windows, see `mix`.
+        validation: Errors on validation windows, see `combine`.
+        ridge: Of the model.
+        folded: Of the model, if it has one.
     """
 
     model: SplineForecaster
@@ -32,10 +42,12 @@ class TrainedForecaster:
     fit: FitResult
     params: TrainParams
     validation: dict[str, dict[str, float]]
+    ridge: RidgeForecaster
+    folded: FoldedRidge | None
 
 
 def train_forecaster(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, daily: bool
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits
 ) -> TrainedForecaster:
     """Train as params say; validation windows make every choice.
 
@@ -44,11 +56,35 @@ def train_forecaster(
         train: Windows to learn from.
         validation: Windows that choose.
         params: Of the run.
-        daily: Whether times of day or weekdays are among the covariates.
+        traits: Of the run.
     """
-    fit = start_fit(source, train, validation, params, daily)
-    log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(fit.model), len(train))
+    started = start_fit(source, train, validation, params, traits)
+    fit, model = started.fit, started.fit.model
+    log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(train))
     result = fit.finish()
-    fit.model.set_weights(result.best)
-    errors = mix(fit.model, fit.source, validation)
-    return TrainedForecaster(fit.model, fit.source, result, fit.params, errors)
+    model.set_weights(result.best)
+    errors = combine(model, fit.source, validation)
+    return TrainedForecaster(model, fit.source, result, fit.params, errors, started.ridge, started.folded)
+
+
+def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int) -> int:
+    """Let a forecaster learn from more windows, with all that validation chose: covariates, penalties and shares.
+
+    Closed forms are solved anew. The recurrence goes on from its best weights for a part of the epochs that it took.
+
+    Args:
+        trained: Its model has the weights of the best epoch, and is changed.
+        windows: Those of all splits.
+        seed: Of the order of windows.
+
+    Returns:
+        Epochs of the recurrence.
+    """
+    model, source, folded = trained.model, trained.source, trained.folded
+    model.set_linear(refit_ridge(source, windows, trained.ridge))
+    if folded:
+        model.set_folded(refit_folded(source, windows, trained.ridge.effects, folded))
+    epochs = math.ceil(EPOCHS_AGAIN * trained.fit.best_epoch)
+    log.info("fitting again on all %d windows", len(windows))
+    Fit(model, source, windows, windows, trained.params, seed).go_blindly(epochs)
+    return epochs

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from spline_lstm.data.windows import Windows, WindowSource
+from spline_lstm.model.folded import FoldedRidge
 from spline_lstm.model.linear import RidgeForecaster, lag_operator
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
@@ -173,8 +174,9 @@ class SplineForecaster(keras.Model):
     """Forecasts a window from its spline segments; all rows (series, targets) share the weights.
 
     The effects of known covariates and then the window's last value are taken out and put back at the end. With
-    `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and the forecast is
-    `linear + share * (mean of the members - linear)`.
+    `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and with `cycles` another one
+    of a longer, folded past (set by `set_folded`). The forecast is
+    `linear + share * (mean of the members - linear) + folded_share * (folded - linear)`.
     The members see their input and speak their output in units of their typical sizes.
 
     Args:
@@ -194,7 +196,10 @@ class SplineForecaster(keras.Model):
         units: Width of the recurrent state.
         dropout: Share of the decoder's state dropped in training.
         linear: Whether a linear forecast lies underneath.
+        cycles: Of the folded past; 0 for none.
+        season: Steps of a cycle.
         share: Of the members in the forecast, 0 to 1; without `linear` it is 1.
+        folded_share: Of the forecast from the folded past, 0 to 1.
         input_scale: Typical size of a window's departures from its last value, standardized.
         output_scale: Typical size of the targets' departures from it, standardized.
 
@@ -221,7 +226,10 @@ class SplineForecaster(keras.Model):
         units: int,
         dropout: float,
         linear: bool,
+        cycles: int = 0,
+        season: int = 1,
         share: float = 1.0,
+        folded_share: float = 0.0,
         input_scale: float = 1.0,
         output_scale: float = 1.0,
         name: str = "forecaster",
@@ -245,6 +253,8 @@ class SplineForecaster(keras.Model):
             "units": units,
             "dropout": dropout,
             "linear": linear,
+            "cycles": cycles,
+            "season": season,
             "input_scale": input_scale,
             "output_scale": output_scale,
         }
@@ -252,7 +262,10 @@ class SplineForecaster(keras.Model):
         self.horizon = horizon
         self.rows = rows
         self.channels = {"past": past, "known": known, "calendar": calendar, "static": static}
+        self.cycles = cycles
+        self.season = season
         self.share = share
+        self.folded_share = folded_share
         self.input_scale = input_scale
         self.output_scale = output_scale
         segments = SplineSegments(segment, coefficients, degree, penalty, name="segments")
@@ -263,6 +276,8 @@ class SplineForecaster(keras.Model):
         ]
         self.effects = KnownEffects(known + calendar, static, name="effects") if known + calendar else None
         self.linear = keras.layers.Dense(horizon, use_bias=False, trainable=False, name="linear") if linear else None
+        ahead = -(-horizon // season)
+        self.folded = keras.layers.Dense(ahead, use_bias=False, trainable=False, name="folded") if cycles else None
         self.build_all()
 
     def build_all(self) -> None:
@@ -271,10 +286,13 @@ class SplineForecaster(keras.Model):
         steps = self.lookback + self.horizon
         shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
         nothing = [np.zeros((1, *shape), "float32") for shape in shapes]
-        windows, _, _ = self._level_free(Windows(*nothing, np.zeros(1, "int32")))  # type: ignore[call-arg]
+        longer = [np.zeros((1, *shape), "float32") for shape in [(self.cycles, self.season), (1,)]]
+        windows, _, _ = self._level_free(Windows(*nothing, np.zeros(1, "int32"), *longer))  # type: ignore[call-arg]
         self.member_forecasts(windows)
         if self.linear:
             self.linear(self._linear_inputs(windows))
+        if self.folded:
+            self.folded_forecast(windows)
         self.built = True
 
     def require_fit(self, source: WindowSource, rows: int) -> None:
@@ -298,6 +316,11 @@ class SplineForecaster(keras.Model):
         if self.linear:
             self.linear.set_weights([ridge.kernel])
 
+    def set_folded(self, folded: FoldedRidge) -> None:
+        """Set the forecast from the folded past."""
+        assert self.folded is not None
+        self.folded.set_weights([folded.kernel])
+
     def known_effects(self) -> np.ndarray:
         """`(1 + static, known + calendar)`, see `Covariates.effect`."""
         return self.effects.effects.numpy() if self.effects else np.zeros((1 + self.channels["static"], 0), np.float32)
@@ -313,13 +336,23 @@ class SplineForecaster(keras.Model):
         windows = windows._replace(values=windows.values / self.input_scale)
         return [member(windows, training=training) * self.output_scale for member in self.members]
 
+    def folded_forecast(self, windows: Windows) -> Any:
+        """From the folded past, without the effects of known covariates: `(batch, horizon)`, standardized."""
+        assert self.folded is not None
+        ahead = self.folded(ops.transpose(windows.cycles, (0, 2, 1)))
+        cycles = ops.reshape(ops.transpose(ahead, (0, 2, 1)), (-1, ahead.shape[2] * self.season))
+        return cycles[:, : self.horizon] + windows.level
+
     def call(self, windows: Windows, training: bool = False) -> Any:
         windows, level, ahead = self._level_free(windows)
-        linear = self.linear(self._linear_inputs(windows)) if self.linear else 0.0
-        if self.share == 0:
-            return level + ahead + linear
-        forecasts = self.member_forecasts(windows, training=training)
-        return level + ahead + linear + self.share * (sum(forecasts) / len(forecasts) - linear)
+        linear = level + ahead + (self.linear(self._linear_inputs(windows)) if self.linear else 0.0)
+        forecast = linear
+        if self.share:
+            forecasts = self.member_forecasts(windows, training=training)
+            forecast += self.share * (level + ahead + sum(forecasts) / len(forecasts) - linear)
+        if self.folded_share:
+            forecast += self.folded_share * (ahead + self.folded_forecast(windows) - linear)
+        return forecast
 
     def _level_free(self, windows: Windows) -> tuple[Windows, Any, Any]:
         """As `Remainder.level_free`, with what the members see beside the values."""
@@ -340,7 +373,7 @@ class SplineForecaster(keras.Model):
         return ops.concatenate([windows.values, splines], axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings, "share": self.share}
+        return {"name": self.name, **self.settings, "share": self.share, "folded_share": self.folded_share}
 
 
 def _embedding(count: int, units: int, name: str) -> keras.layers.Embedding:

@@ -60,11 +60,13 @@ class RidgeForecaster:
         kernel: `(lookback + past * lags, horizon)`: of the window, then of the lag splines of each past covariate.
         effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
         penalty: The share of the input variance that was chosen.
+        past_weight: The one of past covariates beside the window that was chosen.
     """
 
     kernel: np.ndarray
     effects: np.ndarray
     penalty: float
+    past_weight: float = 1.0
 
     def predict(self, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Forecast `(windows, horizon)`, standardized."""

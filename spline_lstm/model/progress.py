@@ -50,17 +50,19 @@ class FitProgress:
         else:
             self.bar.update()
 
-    def epoch_done(self, epoch: int, loss: float, validation: float) -> None:
+    def epoch_done(self, epoch: int, loss: float, validation: float | None = None) -> None:
         assert self.bar is not None
+        scores = {"loss": f"{loss:.4f}"} | ({} if validation is None else {"validation": f"{validation:.4f}"})
         if self.bar.disable:
             seconds = (time.monotonic() - self.started) / (epoch - self.done)
             log.info(
-                "epoch %d/%d: loss %.4f, validation %.4f; %.1f s an epoch, at most %.0f s left",
-                *(epoch, self.epochs, loss, validation, seconds, seconds * (self.epochs - epoch)),
+                "epoch %d/%d: %s; %.1f s an epoch, at most %.0f s left",
+                *(epoch, self.epochs, ", ".join(f"{name} {score}" for name, score in scores.items())),
+                *(seconds, seconds * (self.epochs - epoch)),
             )
         else:
             self.bar.set_description(f"epoch {min(epoch + 1, self.epochs)}/{self.epochs}", refresh=False)
-            self.bar.set_postfix(loss=f"{loss:.4f}", validation=f"{validation:.4f}")
+            self.bar.set_postfix(scores)
 
     def close(self) -> None:
         if self.bar is not None:

@@ -70,17 +70,34 @@ def _fit_kernel(
     cross, incomplete = _cross(source, train, level)
     solvers = [_Solver(gram, lookback, weight) for weight in (PAST_WEIGHTS if inputs > lookback else (1.0,))]
     candidates = [(solver, penalty) for solver in solvers for penalty in PENALTIES]
-    ridges = [RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty)) for solver, penalty in candidates]
+    ridges = [
+        RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty), solver.weight)
+        for solver, penalty in candidates
+    ]
     errors = _squared_errors(source, validation, ridges)
     best = int(np.argmin(errors))
-    solver, penalty = candidates[best]
     ridge, error = ridges[best], errors[best]
     if incomplete:
-        for _ in range(IMPUTATIONS):
-            cross, _ = _cross(source, train, ridge)
-            ridge = RidgeForecaster(solver.kernel(penalty, cross), effects, float(penalty))
+        ridge = _imputed(source, train, ridge, candidates[best][0])
         error = _squared_errors(source, validation, [ridge])[0]
     return ridge, float(error)
+
+
+def refit_ridge(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster) -> RidgeForecaster:
+    """The kernel that other windows ask for, with the penalty that was chosen, beside the same effects."""
+    windows = windows.at_most(MOST_WINDOWS)
+    solver = _Solver(_gram(source, windows, ridge), source.lookback, ridge.past_weight)
+    return _imputed(source, windows, ridge, solver)
+
+
+def _imputed(source: WindowSource, windows: WindowIndex, ridge: RidgeForecaster, solver: _Solver) -> RidgeForecaster:
+    """Solved again with the ridge's own forecasts for missing targets, until that changes little."""
+    for _ in range(IMPUTATIONS):
+        cross, incomplete = _cross(source, windows, ridge)
+        ridge = replace(ridge, kernel=solver.kernel(ridge.penalty, cross))
+        if not incomplete:
+            break
+    return ridge
 
 
 class _Solver:
@@ -93,6 +110,7 @@ class _Solver:
     """
 
     def __init__(self, gram: np.ndarray, lookback: int, weight: float) -> None:
+        self.weight = weight
         self.weights = np.where(np.arange(len(gram)) < lookback, 1.0, weight)
         values, self.vectors = np.linalg.eigh(gram * self.weights * self.weights[:, None])
         self.values = np.maximum(values, 0)

@@ -82,6 +82,8 @@ class MemberInputs:
             covariates.calendar[origins[:, None] + 1 + self.segment_starts],
             covariates.static[series],
             source.identities[rows],
+            np.empty((len(rows), 0, 1), np.float32),
+            np.empty((len(rows), 0), np.float32),
         )
         return inputs, source.outputs(rows, origins) - level - ahead
 
@@ -157,7 +159,15 @@ class Fit:
         )
         return FitResult(best, self.model.get_weights(), best_epoch, tuple(self.history))
 
-    def _epoch(self, progress: FitProgress) -> None:
+    def go_blindly(self, epochs: int) -> None:
+        """Train for so many epochs without a look at validation windows. The model keeps the averaged weights."""
+        progress = FitProgress(0, epochs, self.steps)
+        for epoch in range(1, epochs + 1):
+            progress.epoch_done(epoch, self._pass(progress))
+        progress.close()
+
+    def _pass(self, progress: FitProgress) -> float:
+        """Train for an epoch: the mean loss. The model gets the averaged weights."""
         _assign(self.model, self._trained)
         total = 0.0
         for batch in islice(self._batches, self.steps):
@@ -165,12 +175,16 @@ class Fit:
             progress.batch_done()
         self._trained = [weight.numpy() for weight in self.model.trainable_variables]
         _assign(self.model, [average.numpy() for average in self._averages])
+        return total / self.steps
+
+    def _epoch(self, progress: FitProgress) -> None:
+        loss = self._pass(progress)
         errors = _errors_of_windows(self._errors_of, self._seen, self.judges)
         validation_mse = float(errors[:, 0].sum() / max(errors[:, 1].sum(), 1.0))
         if not self.history or validation_mse < self.history[self._best[0] - 1].validation_mse:
             self._best, self.best_errors = (len(self.history) + 1, self.model.get_weights()), errors
-        self.history.append(Epoch(len(self.history) + 1, total / self.steps, validation_mse))
-        progress.epoch_done(len(self.history), total / self.steps, validation_mse)
+        self.history.append(Epoch(len(self.history) + 1, loss, validation_mse))
+        progress.epoch_done(len(self.history), loss, validation_mse)
 
 
 def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
@@ -184,6 +198,7 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
     def forward(windows: Windows) -> tf.Tensor:
         return model(windows, training=False)
 
+    source = source.with_cycles(model.cycles, model.season, model.known_effects())
     forecasts = np.empty((len(rows), source.horizon), np.float32)
     batches = range(0, len(rows), PREDICT_BATCH)
     for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5, disable=None):
@@ -193,51 +208,6 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
         batch = forward(source.windows(row, origin))
         forecasts[part] = batch.numpy()[: len(rows[part])]
     return forecasts
-
-
-def mix(model: SplineForecaster, source: WindowSource, validation: WindowIndex) -> dict[str, dict[str, float]]:
-    """Set the members' share in the forecast to what validation windows ask for.
-
-    The share is the least-squares solution of targets on linear forecast and members, clipped to
-    0 and 1: members that help nowhere leave the linear forecast alone.
-
-    Returns:
-        `mse` and `mae` of the `linear`, the `members` and the `mixed` forecast on validation windows,
-        standardized.
-    """
-    validation = validation.at_most(MOST_JUDGES)
-    targets = source.outputs(validation.rows, validation.origins)
-    forecasts = {}
-    for name, share in {"linear": 0.0, "members": 1.0}.items():
-        if name == "members" or model.linear:
-            model.share = share
-            forecasts[name] = predict(model, source, validation.rows, validation.origins)
-    forecasts["mixed"] = forecasts["members"]
-    if model.linear:
-        model.share = optimal_share(targets, forecasts["linear"], forecasts["members"])
-        forecasts["mixed"] = forecasts["linear"] + model.share * (forecasts["members"] - forecasts["linear"])
-    return {name: _errors(targets, forecast) for name, forecast in forecasts.items()}
-
-
-def _errors(targets: np.ndarray, forecast: np.ndarray) -> dict[str, float]:
-    observed = np.isfinite(targets)
-    error = (targets - forecast)[observed].astype(float)
-    return {"mse": float(np.mean(error**2)), "mae": float(np.mean(np.abs(error)))}
-
-
-def optimal_share(targets: np.ndarray, linear: np.ndarray, members: np.ndarray) -> float:
-    """The share `w` from 0 to 1 with the least squared error of `linear + w * (members - linear)`.
-
-    Args:
-        targets: NaN where nothing was observed; all three of one shape.
-        linear: Forecasts.
-        members: Forecasts.
-    """
-    observed = np.isfinite(targets)
-    difference = (members - linear)[observed].astype(float)
-    left = (targets - linear)[observed].astype(float)
-    norm = difference @ difference
-    return float(np.clip(difference @ left / norm, 0, 1)) if norm > 0 else 0.0
 
 
 def augment(windows: Windows, targets: np.ndarray, random: np.random.Generator) -> tuple[Windows, np.ndarray]:

@@ -43,13 +43,29 @@ def training_section(run: FinishedRun) -> str:
     """What the fit came to."""
     training = run.training
     model = training["model"]
-    share = (
-        f" The recurrence has a share of {number(model['share'], 2)}, the ridge the rest." if model["linear"] else ""
+    again = training["epochs_again"]
+    final = (
+        f" The forecast is of a model that then learned from the rows of all splits, by {again} more "
+        f"epoch{'s' if again > 1 else ''} and ridges solved anew."
+        if again
+        else ""
     )
     return (
         f"{run.meta['windows']['train']['used']:,} train windows, {training['parameters']:,} weights, "
-        f"best epoch {training['best_epoch']} of {training['epochs']}.{share}"
+        f"best epoch {training['best_epoch']} of {training['epochs']}.{_shares(model)}{final}"
     )
+
+
+def _shares(model: Mapping[str, Any]) -> str:
+    if not model["linear"]:
+        return ""
+    folded = (
+        f", a ridge on the newest {model['cycles']} cycles of {model['season']} steps one of "
+        f"{number(model['folded_share'], 2)}"
+        if model["cycles"]
+        else ""
+    )
+    return f" The recurrence has a share of {number(model['share'], 2)}{folded}, the ridge the rest."
 
 
 def settings_section(run: FinishedRun) -> str:

@@ -93,6 +93,11 @@ class RunPaths:
         return self.best_checkpoint.with_name("last.keras")
 
     @property
+    def final_checkpoint(self) -> Path:
+        """The model that has learned from all rows, by which forecasts beyond them are made."""
+        return self.best_checkpoint.with_name("final.keras")
+
+    @property
     def training(self) -> Path:
         """What training leaves for the gates: run_id, the checkpoints' hashes, the model's settings."""
         return self.best_checkpoint.with_name("training.json")
@@ -162,7 +167,13 @@ class RunPaths:
         """The files each stage leaves, in pipeline order."""
         return {
             "preprocess": (self.processed, self.meta, self.split_contract, self.preprocessor),
-            "train": (self.best_checkpoint, self.last_checkpoint, self.training, self.history),
+            "train": (
+                self.best_checkpoint,
+                self.last_checkpoint,
+                self.final_checkpoint,
+                self.training,
+                self.history,
+            ),
             "evaluate": (self.metrics, self.series_scores, self.predictions),
             "forecast": (self.forecast,),
             "report": (self.report, *map(self.picture, PICTURES), self.metadata),
@@ -291,7 +302,7 @@ def open_trained(paths: RunPaths) -> dict[str, Any]:
     require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor, paths.training)
     training = read_json(paths.training)
     require_keys(paths.training, training, "sha256", "model", "clock")
-    require_hashes(training["sha256"], paths.best_checkpoint, paths.last_checkpoint, paths.history)
+    require_hashes(training["sha256"], *(file for file in paths.artifacts()["train"] if file != paths.training))
     return training
 
 

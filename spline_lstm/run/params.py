@@ -54,7 +54,7 @@ def _timestamp_format(pattern: str) -> str:
 
 
 def _bound(value: object) -> object:
-    if value is True:
+    if value is True or not isinstance(value, int | float | None):
         raise ValueError("must be null, false, or a number")
     return value
 
@@ -226,6 +226,7 @@ class TrainParams(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     patience: Steps = 2
     augment: bool | None = None
+    final: bool = True
 
 
 def level_of(quantile: float) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from spline_lstm.run.errors import InsufficientDataError
 
@@ -248,17 +249,22 @@ class _Ranked:
         Args:
             time: Calendar step.
             levels: Wanted coverage.
-            enough: Whether there must be so many misses that one of them is the quantile; else the largest one is.
+            enough: Whether there must be so many misses that one of them is the quantile. Otherwise the quantile of
+                too few is the largest one, stretched as between two quantiles of a normal distribution.
         """
         weights = np.where(self.known <= time, self.weights, 0)
         total, count, largest = weights.cumsum(axis=0), (weights > 0).sum(axis=0), weights.max(axis=0)
         horizon, everything = weights.shape[2], total[-1]
         independent = np.maximum(everything**2 / np.where(count > 0, (weights**2).sum(axis=0), 1) / horizon, 1)
+        some = np.maximum(count, 1)
+        reached = ndtri((1 + some / (some + 1)) / 2)  # by the largest one
         last = len(weights) - 1 - (weights[::-1] > 0).argmax(axis=0)
         result = []
         for level in levels:
             wanted = level + (1 - level) / (1 + independent)
             place = np.minimum((total < wanted * (everything + largest)).sum(axis=0), last)
             widths = np.take_along_axis(self.sizes, place[None], axis=0)[0]
-            result.append(np.where(count >= ((count + 1) * level if enough else 1), widths, np.nan))
+            stretch = np.nan if enough else ndtri((1 + level) / 2) / reached
+            widths = widths * np.where((count + 1) * level <= count, 1, stretch)
+            result.append(np.where(count > 0, widths, np.nan))
         return np.stack(result)

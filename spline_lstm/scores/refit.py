@@ -85,7 +85,7 @@ def _fit(params: Params, fold: Fold) -> _Fit:
     counted = SplitParams(**dict(zip(("train", "validation", "test"), sizes, strict=True)))
     prepared = prepare(panel, params.model_copy(update={"data": data, "split": counted}), splits.validation)
     train, validation = prepared.windows("train"), prepared.windows("validation")
-    trained = train_forecaster(prepared.source, train, validation, params, prepared.encoding.calendar.weekdays)
+    trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
     return _Fit(fold, data, anchor, prepared, trained)
 
 
@@ -137,6 +137,7 @@ def _facts(fit: _Fit, prepared: Prepared) -> dict[str, Any]:
         "season": settings.season,
         "log": settings.log,
         "share": fit.trained.model.share,
+        "folded_share": fit.trained.model.folded_share,
         "series": len(prepared.names),
         "dropped": dict(prepared.dropped),
     }

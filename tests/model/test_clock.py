@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from covariate_sources import source_with
 
+from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import Splits, index_windows
 from spline_lstm.model.clock import start_fit
 from spline_lstm.run.params import parse_params
@@ -53,7 +54,7 @@ def started(values, wanted, daily=True):
     train, validation = (
         index_windows(source, Splits(1000, 1250, 1500), name, 3, 0.5) for name in ("train", "validation")
     )
-    return start_fit(source, train, validation, params, daily)
+    return start_fit(source, train, validation, params, Traits(daily, 1, 1000)).fit
 
 
 def decided(values, wanted=None, daily=True):

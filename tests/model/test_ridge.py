@@ -7,7 +7,7 @@ from sources import ragged_source, source_of
 from spline_lstm.data.windows import Splits, index_windows
 from spline_lstm.model import ridge as ridge_module
 from spline_lstm.model.linear import RidgeForecaster
-from spline_lstm.model.ridge import PENALTIES, fit_ridge, typical_sizes
+from spline_lstm.model.ridge import PENALTIES, fit_ridge, refit_ridge, typical_sizes
 
 LOOKBACK, HORIZON = 6, 3
 NO_EFFECTS = np.zeros((1, 0))
@@ -60,6 +60,22 @@ def test_the_fit_solves_the_normal_equations_of_all_windows():
     ridge = fit_ridge(source, train, validation)
 
     np.testing.assert_allclose(ridge.kernel, exact_solution(*level_free(source, train), ridge.penalty), atol=1e-4)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_fitting_again_solves_those_of_other_windows_with_the_penalty_that_was_chosen(missing):
+    rows = noisy_rows()
+    rows[np.random.default_rng(1).random(rows.shape) < missing] = np.nan
+    source, train, validation = prepared(rows)
+    everything = index_windows(source, Splits(240, 320, 400), "all", 3, 0.5)
+    ridge = fit_ridge(source, train, validation)
+
+    again = refit_ridge(source, everything, ridge)
+
+    assert again.penalty == ridge.penalty
+    expected = exact_solution(*level_free(source, everything), ridge.penalty)
+    np.testing.assert_allclose(again.kernel, expected, atol=1e-4 if not missing else 5e-3)
+    assert np.abs(again.kernel - ridge.kernel).max() > 1e-3
 
 
 def test_rows_of_unequal_length_count_by_their_windows():

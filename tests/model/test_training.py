@@ -23,8 +23,6 @@ from spline_lstm.model.training import (
     MemberInputs,
     _huber,
     augment,
-    mix,
-    optimal_share,
     predict,
     seed_everything,
     train_batches,
@@ -220,34 +218,3 @@ def is_sum(new, window, other):
     weights, *_ = np.linalg.lstsq(design, new[known], rcond=None)
     sign = weights.sum() if window is other else weights[0]
     return np.allclose(design @ weights, new[known], atol=1e-4) and (window is other or abs(abs(sign) - 1) < 1e-4)
-
-
-@given(seed=st.integers(0, 1000), noise=st.floats(0, 5))
-@settings(max_examples=40)
-def test_no_share_is_better_than_the_optimal_one(seed, noise):
-    rng = np.random.default_rng(seed)
-    targets = rng.normal(size=(5, 4))
-    linear, members = targets + rng.normal(size=(5, 4)), targets + noise * rng.normal(size=(5, 4))
-    targets[0, 0] = np.nan
-
-    share = optimal_share(targets, linear, members)
-
-    def error(share):
-        return np.nanmean((linear + share * (members - linear) - targets) ** 2)
-
-    assert 0 <= share <= 1
-    assert error(share) <= min(error(other) for other in np.linspace(0, 1, 101)) + 1e-9
-
-
-def test_members_that_say_what_the_linear_forecast_says_get_no_share():
-    assert optimal_share(np.ones((2, 2)), np.zeros((2, 2)), np.zeros((2, 2))) == 0
-
-
-def test_the_error_after_mixing_is_that_of_the_forecast_that_the_model_then_makes():
-    model, source, _ = fitted()
-    validation = index_windows(source, Splits(200, 250, 300), "validation", 6, 0.9)
-
-    found = mix(model, source, validation)["mixed"]["mse"]
-
-    forecast = predict(model, source, validation.rows, validation.origins)
-    assert found == pytest.approx(np.nanmean((source.outputs(validation.rows, validation.origins) - forecast) ** 2))

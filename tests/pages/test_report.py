@@ -58,7 +58,7 @@ def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
         "intervals": {"levels": [0.9]},
     }
 
-    verdict = _verdict(scores, {"linear": True, "share": share})
+    verdict = _verdict(scores, {"linear": True, "share": share, "folded_share": 0.0})
 
     assert verdict.startswith(expected)
     assert ("0.0% (± 0.0) above ridge" in verdict) == (rmse == 2.0)
@@ -231,5 +231,6 @@ def test_of_many_series_the_page_says_which_are_shown(tmp_path):
 
 
 def test_without_a_ridge_nothing_is_said_of_its_share(run, page):
-    assert "The recurrence has a share of 0.25" in page
+    assert "The recurrence has a share of 0.25, a ridge on the newest 15 cycles of 12 steps one of 0.35," in page
+    assert "from the rows of all splits, by 1 more epoch and" in page
     assert "share" not in section(render_report(with_training(run, linear=False)), "Training")

@@ -88,6 +88,7 @@ def test_the_contract_spells_these_paths():
         "models/demo/preprocessor.pkl",
         "checkpoints/demo/best.keras",
         "checkpoints/demo/last.keras",
+        "checkpoints/demo/final.keras",
         "metrics/demo.json",
         "reports/demo.md",
         "metadata/demo.json",
@@ -129,7 +130,7 @@ def paths(tmp_path):
     fitted = {"settings": {}, "channels": ["load"], "scaler": {}, "identities": [1]}
     fitted |= {"encoding": {}, "data": {}, "covariates": {}}
     write_pickle(paths.preprocessor, {"run_id": "first", "schema_version": PREPROCESSOR_SCHEMA, **fitted})
-    for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history):
+    for file in (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history):
         write_bytes(file, file.name.encode())
     seal(paths)
     return paths
@@ -140,7 +141,10 @@ def seal(paths):
     hashes = {file.name: sha256(file) for file in (paths.processed, paths.split_contract, paths.preprocessor)}
     meta = {"run_id": "first", "frequency": "h", "shape": {"rows": 1, "time": 3, "steps": 3}, "dropped": {}}
     write_json(paths.meta, {**meta, "lacking": {}, "sha256": hashes})
-    hashes = {file.name: sha256(file) for file in (paths.best_checkpoint, paths.last_checkpoint, paths.history)}
+    hashes = {
+        file.name: sha256(file)
+        for file in (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history)
+    }
     write_json(paths.training, {"run_id": "first", "model": {}, "clock": False, "sha256": hashes})
 
 
@@ -229,7 +233,7 @@ def test_an_unknown_schema_is_refused(paths, name):
 @pytest.mark.parametrize(
     ("gate", "name"),
     [(open_preprocessed, name) for name in ("processed", "split_contract", "preprocessor")]
-    + [(open_trained, name) for name in ("best_checkpoint", "last_checkpoint", "history")],
+    + [(open_trained, name) for name in ("best_checkpoint", "last_checkpoint", "final_checkpoint", "history")],
 )
 def test_a_file_changed_after_it_was_written_is_refused(paths, gate, name):
     file = getattr(paths, name)

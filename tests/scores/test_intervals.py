@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores import intervals
@@ -38,8 +39,10 @@ def slow_quantile(pairs, level, horizon, enough):
         pairs: Size and weight of each known miss.
     """
     pairs = sorted(pairs)
-    if not pairs or (enough and (len(pairs) + 1) * level > len(pairs)):
+    too_few = (len(pairs) + 1) * level > len(pairs)
+    if not pairs or (enough and too_few):
         return None
+    stretch = norm.ppf((1 + level) / 2) / norm.ppf((1 + len(pairs) / (len(pairs) + 1)) / 2) if too_few else 1.0
     weights = [weight for _, weight in pairs]
     independent = max(sum(weights) ** 2 / sum(weight**2 for weight in weights) / horizon, 1)
     wanted = (level + (1 - level) / (1 + independent)) * (sum(weights) + max(weights))
@@ -47,8 +50,8 @@ def slow_quantile(pairs, level, horizon, enough):
     for size, weight in pairs:
         total += weight
         if total >= wanted * (1 - 1e-12):
-            return size
-    return pairs[-1][0]
+            return size * stretch
+    return pairs[-1][0] * stretch
 
 
 def slow_half_width(misses, row, origin, step, power, level, span):

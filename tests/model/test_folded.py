@@ -1,0 +1,155 @@
+"""The folded ridge is what regression on spelled out samples gives, and Keras says the same."""
+
+import keras
+import numpy as np
+import pytest
+from covariate_sources import source_with
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sources import ragged_source, source_of
+
+from spline_lstm.data.windows import WindowIndex
+from spline_lstm.model.combination import combine
+from spline_lstm.model.folded import LONGEST_SEASON, FoldedRidge, fit_folded
+from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.linear import RidgeForecaster
+from spline_lstm.model.ridge import PENALTIES
+from spline_lstm.model.training import predict
+
+SEASON = 5
+NOTHING = np.zeros((1, 0), np.float32)  # effects of no covariates
+
+
+def forecast_of(folded, source, windows):
+    """What a map says of the cycles ahead, spelled out."""
+    cycles, level = source.with_cycles(len(folded.kernel), folded.season, NOTHING).folded(windows.rows, windows.origins)
+    ahead = np.einsum("wcs,ck->wks", cycles, folded.kernel).reshape(len(cycles), -1)
+    return ahead[:, : source.horizon] + level
+
+
+def seasonal(rng, steps, missing=0.0):
+    values = np.sin(np.arange(steps) * 2 * np.pi / SEASON) + 0.3 * rng.normal(size=steps).cumsum() / 5
+    values[rng.random(steps) < missing] = np.nan
+    values[:2] = 0.0, 1.0
+    return values
+
+
+def windows_between(source, first, last):
+    """Of every row all windows of a lookback and a horizon between two calendar steps."""
+    pairs = [
+        (row, origin)
+        for row in range(len(source.targets))
+        for origin in range(max(first, int(source.targets.starts[row]) + source.lookback - 1), last)
+        if origin + source.horizon < source.targets.ends[row]
+    ]
+    rows, origins = np.array(pairs, np.int32).T
+    return WindowIndex.of(rows, origins)
+
+
+@given(
+    seed=st.integers(0, 999),
+    cycles=st.integers(1, 6),
+    season=st.integers(1, 7),
+    starts=st.sampled_from([(0, 0), (3, 11)]),
+    missing=st.sampled_from([0.0, 0.3]),
+)
+@settings(max_examples=40)
+def test_cycles_are_what_a_loop_over_known_steps_gives(seed, cycles, season, starts, missing):
+    rng = np.random.default_rng(seed)
+    source = ragged_source([seasonal(rng, 40, missing), seasonal(rng, 30, missing)], starts, (SEASON,), 8, 3, 2.0)
+    windows = windows_between(source, 0, 60)
+
+    folded, level = source.with_cycles(cycles, season, NOTHING).folded(windows.rows, windows.origins)
+
+    for index, (row, origin) in enumerate(zip(windows.rows, windows.origins, strict=True)):
+        known = int(origin - source.targets.starts[row] + 1)
+        values = source.inputs(np.array([row]), np.array([origin]), known)[0]
+        steps = cycles * season
+        seen = values[-steps:]
+        expected = np.concatenate([np.zeros(steps - len(seen)), seen - seen.mean()]).reshape(cycles, season)
+        np.testing.assert_allclose(level[index], seen.mean(), atol=1e-5)
+        np.testing.assert_allclose(folded[index], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_the_map_is_the_best_of_ridge_regressions_on_spelled_out_samples(missing):
+    rng = np.random.default_rng(0)
+    source = source_of(np.stack([seasonal(rng, 400, missing)]), (SEASON,), 20, 12, 3.0)
+    train, validation = windows_between(source, 0, 250), windows_between(source, 260, 330)
+
+    found = fit_folded(source, train, validation, NOTHING, SEASON, steps=120)
+
+    cycles = len(found.kernel)
+    assert cycles == 12
+    longer = source.with_cycles(cycles, SEASON, NOTHING)
+    folded, level = longer.folded(train.rows, train.origins)
+    targets = source.outputs(train.rows, train.origins) - level
+    inputs = np.swapaxes(folded, 1, 2)
+    errors, kernels = [], []
+    for penalty in PENALTIES:
+        columns = []
+        for cycle in range(3):
+            pairs = [
+                (inputs[window, phase], targets[window, cycle * SEASON + phase])
+                for window in range(len(targets))
+                for phase in range(SEASON)
+                if cycle * SEASON + phase < 12 and np.isfinite(targets[window, cycle * SEASON + phase])
+            ]
+            samples, wanted = np.stack([pair[0] for pair in pairs]).astype(float), np.array([pair[1] for pair in pairs])
+            strength = penalty * np.sum(samples**2) / cycles
+            stacked = np.vstack([samples, np.sqrt(strength) * np.eye(cycles)])  # ridge as plain least squares
+            columns.append(np.linalg.lstsq(stacked, np.append(wanted, np.zeros(cycles)), rcond=None)[0])
+        kernels.append(np.stack(columns, axis=1))
+        forecast = forecast_of(FoldedRidge(kernels[-1], SEASON, 0.1), source, validation)
+        errors.append(np.nanmean((source.outputs(validation.rows, validation.origins) - forecast) ** 2))
+    np.testing.assert_allclose(found.kernel, kernels[int(np.argmin(errors))], atol=1e-4)
+
+
+@pytest.mark.parametrize(("season", "steps"), [(1, 10_000), (LONGEST_SEASON + 1, 10_000), (SEASON, 3 * SEASON)])
+def test_there_is_none_without_a_season_or_enough_of_it(season, steps):
+    source = source_of(np.stack([seasonal(np.random.default_rng(0), 400)]), (), 20, 12)
+    windows = windows_between(source, 100, 250)
+
+    assert fit_folded(source, windows, windows, NOTHING, season, steps) is None
+
+
+def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
+    rng = np.random.default_rng(1)
+    keras.utils.set_random_seed(1)
+    source = source_of(np.stack([seasonal(rng, 300, 0.1)]), (SEASON,), 20, 12, 3.0)
+    windows, folded = windows_between(source, 100, 250), FoldedRidge(rng.normal(size=(7, 3)).astype("f"), SEASON, 0.1)
+    ridge = RidgeForecaster(rng.normal(size=(20, 12)).astype("f"), np.zeros((1, 0), "f"), 0.1)
+    model = SplineForecaster(
+        lookback=20, horizon=12, rows=1, past=0, known=0, calendar=0, static=0, members=[20], segment=5, coefficients=3,
+        degree=3, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True, cycles=7, season=SEASON, folded_share=1.0,
+        share=0.0,
+    )  # fmt: skip
+    model.set_linear(ridge)
+    model.set_folded(folded)
+    rows, origins = windows.rows, windows.origins
+
+    np.testing.assert_allclose(predict(model, source, rows, origins), forecast_of(folded, source, windows), atol=1e-4)
+    errors = combine(model, source, windows)
+    assert list(errors) == ["linear", "folded", "members", "mixed"]
+    forecast = predict(model, source, rows, origins)
+    truth = source.outputs(rows, origins)
+    assert errors["mixed"]["mse"] == pytest.approx(np.nanmean((truth - forecast) ** 2), rel=1e-4)
+    assert 0 < model.folded_share < 1
+
+
+def test_known_effects_are_taken_out_of_the_past_and_put_back_ahead():
+    rng = np.random.default_rng(2)
+    remainder, known = seasonal(rng, 300), rng.normal(size=(1, 312, 2))
+    slopes = np.array([[3.0, -2.0]], np.float32)
+    plain = source_of(remainder[None], (), 20, 12)
+    source = source_with((remainder + (known[0] @ slopes[0])[:300])[None], known, lookback=20)
+    windows = windows_between(plain, 20, 250)
+
+    cycles, level = source.with_cycles(7, SEASON, slopes).folded(windows.rows, windows.origins)
+
+    expected_cycles, expected_level = plain.with_cycles(7, SEASON, NOTHING).folded(windows.rows, windows.origins)
+    np.testing.assert_allclose(cycles, expected_cycles, atol=1e-5)
+    np.testing.assert_allclose(level, expected_level, atol=1e-5)
+    found = fit_folded(source, windows, windows, slopes, SEASON, 200)
+    expected = fit_folded(plain, windows, windows, NOTHING, SEASON, 200)
+    np.testing.assert_allclose(found.kernel, expected.kernel, atol=1e-4)
