@@ -58,7 +58,7 @@ def test_one_command_of_dvc_leaves_every_file_and_is_not_repeated(walked):
     assert page.count("\n| ") > FOLDS
     assert paths.backtest_picture.read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_parquet(paths.backtest_predictions)) == FOLDS * HORIZON
-    assert "backtest" not in walked.ok("dvc", "status", "dvc.yaml")
+    assert "backtest/dvc.yaml" not in walked.ok("dvc", "status", "dvc.yaml")
     assert "up to date" in walked.ok("dvc", "status", "backtest/dvc.yaml")
     assert "Running stage" not in walked.ok("dvc", "repro", "backtest/dvc.yaml")
 
