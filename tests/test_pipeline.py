@@ -31,7 +31,7 @@ def test_a_run_leaves_every_artifact_and_a_clean_status(finished_once):
     files = [file for group in finished_once.paths("first").artifacts().values() for file in group]
 
     assert all(file.stat().st_size > 0 for file in files)
-    assert "up to date" in finished_once.ok("dvc", "status")
+    assert "up to date" in finished_once.ok("dvc", "status", "dvc.yaml")
     assert not RAN.findall(finished_once.ok("dvc", "repro"))
 
 

@@ -9,6 +9,7 @@ from spline_lstm.run.contract import (
     NPZ_KEYS,
     REQUIRED_METRICS,
     RunPaths,
+    open_backtest,
     open_preprocessed,
     open_trained,
     require_keys,
@@ -44,7 +45,7 @@ def check_run(paths: RunPaths) -> int:
         ArtifactError: An artifact lacks a key, has the wrong schema or was changed.
     """
     named = (paths.metrics, paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metadata)
-    require_same_run(paths, *named)
+    require_same_run(paths, *named, paths.backtest)
     files = [file for group in paths.artifacts().values() for file in group]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UnhealthyRunError(
@@ -55,6 +56,8 @@ def check_run(paths: RunPaths) -> int:
     require_keys(paths.processed, read_npz(paths.processed), *NPZ_KEYS)
     open_preprocessed(paths)
     open_trained(paths)
+    if paths.backtest.exists():
+        open_backtest(paths)
     metadata = read_json(paths.metadata)
     require_keys(paths.metadata, metadata, "created_at", "artifacts")
     for file in files:

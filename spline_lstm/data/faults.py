@@ -51,7 +51,9 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int) -> Fault | Non
     return None
 
 
-def usable_rows(panel: Panel, known_until: np.ndarray, shortest: int, drop: bool) -> tuple[np.ndarray, dict[str, str]]:
+def usable_rows(
+    panel: Panel, known_until: np.ndarray, shortest: int, drop: bool, before: int | None = None
+) -> tuple[np.ndarray, dict[str, str]]:
     """Which rows can be used, and why others cannot.
 
     Args:
@@ -59,6 +61,7 @@ def usable_rows(panel: Panel, known_until: np.ndarray, shortest: int, drop: bool
         known_until: `(rows,)`, steps of each row from which its scale comes.
         shortest: Steps of one window with its targets.
         drop: Whether rows may be left out.
+        before: The calendar step up to which rows are judged; None: by all that they hold.
 
     Returns:
         `(rows,)`, and what is wrong with each row that is left out.
@@ -66,7 +69,8 @@ def usable_rows(panel: Panel, known_until: np.ndarray, shortest: int, drop: bool
     Raises:
         DataError: A row has a fault and may not be left out, or all have.
     """
-    rows = zip(panel.names, panel.layout.split(panel.values), known_until, strict=True)
+    judged = panel.layout.before(panel.values, len(panel.timestamps) if before is None else before)
+    rows = zip(panel.names, judged, known_until, strict=True)
     faults = {name: fault for name, row, known in rows if (fault := fault_of(row, row[:known], shortest))}
     faults |= {name: Fault(f"hold {NUMBERS}", cell) for name, cell in panel.broken.items()}
     return sound_rows(panel.names, faults, drop), {name: str(fault) for name, fault in faults.items()}

@@ -29,8 +29,13 @@ FEWEST_STEPS = 4  # of a cycle whose spread is compared with its level
 TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans at most a tenth of the train rows
 
 
-def prepare(panel: Panel, params: Params) -> Prepared:
+def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared:
     """Resolve settings on train rows, then leave out what cannot be used, fill, scale and split.
+
+    Args:
+        panel: As read.
+        params: Of the run.
+        before: The calendar step up to which series are judged; None: by all that they hold.
 
     Raises:
         ParamsError: The splits are not in order.
@@ -47,7 +52,8 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     settings = _resolve(params, panel, splits.train)
     encoding = Encoding.fit(panel, splits.train, params.covariates, settings.timezone)
     drop = params.data.on_bad_series == "drop"
-    kept, dropped = usable_rows(panel, _known_until(layout, splits.train, settings), settings.lookback + horizon, drop)
+    known_until = _known_until(layout, splits.train, settings)
+    kept, dropped = usable_rows(panel, known_until, settings.lookback + horizon, drop, before)
     rows = _rows(panel, encoding, kept)
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
     scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data)
@@ -59,13 +65,14 @@ def prepare(panel: Panel, params: Params) -> Prepared:
     return prepared
 
 
-def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams) -> Series:
+def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: int | None = None) -> Series:
     """New data, prepared as a finished run was. A series that the run does not know has a scale of its own.
 
     Args:
         panel: New data.
         fit: Of the run.
         data: Of the run: whether series may be left out, and what bounds them.
+        before: The calendar step up to which series are judged and scaled; None: by all that they hold.
 
     Raises:
         DataError: A covariate is of another kind than in the run, a series is unusable, or it has fewer steps than
@@ -73,13 +80,14 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams) -> Series:
     """
     fit.encoding.require_kinds(panel)
     drop = data.on_bad_series == "drop"
-    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop)
+    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before)
     rows = _rows(panel, fit.encoding, kept)
     number = {name: row for row, name in enumerate(fit.names)}
     places = np.array([number.get(name, -1) for name in rows.names])
     known = places >= 0
     targets = int(kept.sum())
-    own = _scaler(list(rows.layout.split(rows.values)), targets, fit.settings.log, data)
+    heads = rows.layout.before(rows.values, len(panel.timestamps) if before is None else before)
+    own = _scaler(list(heads), targets, fit.settings.log, data)
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
     return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities), dropped=dropped)

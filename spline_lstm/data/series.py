@@ -16,7 +16,7 @@ from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.grid import closed_hours, full_grid, vote_frequency
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.tables import Table, id_column, read_table
+from spline_lstm.data.tables import Stretch, Table, id_column, read_table
 from spline_lstm.data.windows import train_steps
 from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import CovariateParams, DataParams, SplitParams
@@ -67,6 +67,7 @@ def read_panel(
     horizon: int = 1,
     anchor: pd.Timestamp | None = None,
     split: SplitParams | None = None,
+    stretch: Stretch | None = None,
 ) -> Panel:
     """Read observations and put them on their grid by a causal bin, right-closed and right-labelled.
 
@@ -78,6 +79,7 @@ def read_panel(
         horizon: Steps beyond the last target for which covariates are read.
         anchor: A label of the grid of an earlier panel, whose grid this one shall continue.
         split: Whose train rows tell which hours are closed, where params leave it open; None: none are.
+        stretch: The part of the file that is read; each series then goes on until its end, unobserved where it must.
 
     Raises:
         InputNotFoundError: There is no such file.
@@ -85,10 +87,14 @@ def read_panel(
         DataError: The file, a column, a timestamp or a value is unusable; the message names it.
     """
     table = read_table(path, params, covariates.columns)
+    if stretch is not None:
+        table = table.within(stretch)
     order = np.lexsort((table.timestamps.asi8, table.series))
     every, repeats = _resolve_duplicates(table.at(order), params.duplicates, order, path, params)
     rows = every.at(~_beyond_targets(every)) if covariates.future else every
     clock = rows.timestamps.unique().sort_values()
+    if stretch is not None:
+        clock = clock.union([stretch.until])
     frequency = params.frequency or vote_frequency(rows)
     full = full_grid(clock, frequency, anchor, len(rows.timestamps))
     closed = params.closed or ()
@@ -99,9 +105,11 @@ def read_panel(
     grid = open_grid(full, frequency, closed, params.timezone) if closed else full
     # A row of empty cells in closed hours says nothing of the next step, so it does not begin it.
     bins = np.maximum(grid.searchsorted(rows.timestamps, side="left") - (inside & empty), 0)
-    grid = grid[: bins.max() + 1]
+    grid = grid if stretch is not None else grid[: bins.max() + 1]
     ahead = following_timestamps(grid, frequency, horizon, closed, params.timezone)
     series = _series_layout(rows, bins)
+    if stretch is not None:
+        series = Layout(series.starts, len(grid) - series.starts)
     targets = _aggregate(rows.values, series.positions(rows.series, bins), series.size, params.aggregate)
     layout, values = _rows(series, targets)
     names = _row_names(table.ids, params.target)

@@ -13,13 +13,28 @@ import pandas as pd
 
 from spline_lstm.data.columns import read_columns
 from spline_lstm.data.encoding import Column
-from spline_lstm.run.errors import DataError, ParamsError
+from spline_lstm.run.errors import DataError, InsufficientDataError, ParamsError
 from spline_lstm.run.params import DataParams
 
 NUMBERS = "finite numbers or empty cells"
 REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
 FEWEST_ROWS_OF_SERIES = 3
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a file that is read to look back at a moment.
+
+    Attributes:
+        since: Rows up to it are left out; None: none are.
+        known: Series that begin after it are left out.
+        until: Rows after it are left out.
+    """
+
+    since: pd.Timestamp | None
+    known: pd.Timestamp
+    until: pd.Timestamp
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,26 @@ class Table:
             series=self.series[rows],
             covariates=covariates,
         )
+
+    def within(self, stretch: Stretch) -> Table:
+        """The rows of a stretch of time, with the series that they are of.
+
+        Raises:
+            InsufficientDataError: There is none.
+        """
+        inside = self.timestamps <= stretch.until
+        if stretch.since is not None:
+            inside &= self.timestamps > stretch.since
+        begun = np.unique(self.series[inside & (self.timestamps <= stretch.known)])
+        if not begun.size:
+            raise InsufficientDataError(
+                f"There must be rows from {stretch.since} to {stretch.known}. Received: none. "
+                "Lower backtest.windows, or raise backtest.input."
+            )
+        cut = self.at(inside & np.isin(self.series, begun))
+        ids = tuple(self.ids[code] for code in begun)
+        broken = {key: cell for key, cell in self.broken.items() if key in ids}
+        return replace(cut, series=np.searchsorted(begun, cut.series), ids=ids, broken=broken)
 
 
 def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -> Table:

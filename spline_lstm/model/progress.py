@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from multiprocessing import parent_process
 
 from tqdm import tqdm
 
@@ -44,7 +45,7 @@ class FitProgress:
                 unit="batch",
                 mininterval=PROGRESS_SECONDS,
                 dynamic_ncols=True,
-                disable=not sys.stderr.isatty(),
+                disable=parent_process() is not None or not sys.stderr.isatty(),  # workers share a terminal
             )
         else:
             self.bar.update()

@@ -40,6 +40,7 @@ PREPROCESSOR_KEYS = (
     "data",
     "covariates",
 )
+BACKTEST_KEYS = ("scale", "step", "folds", "summary", "better", "pooled", "sha256")
 REQUIRED_METRICS = ("mae", "mse", "rmse", "mape", "r2")
 
 
@@ -140,6 +141,27 @@ class RunPaths:
     @property
     def health(self) -> Path:
         return self.root / "health" / f"{self.run_id}.json"
+
+    @property
+    def backtest(self) -> Path:
+        """The scores of folds. A run need not have any, so none of these files are among its artifacts."""
+        return self.root / "backtests" / f"{self.run_id}.json"
+
+    @property
+    def backtest_table(self) -> Path:
+        return self.backtest.with_name(f"{self.run_id}.csv")
+
+    @property
+    def backtest_predictions(self) -> Path:
+        return self.backtest.with_name(f"{self.run_id}.parquet")
+
+    @property
+    def backtest_page(self) -> Path:
+        return self.backtest.with_name(f"{self.run_id}.md")
+
+    @property
+    def backtest_picture(self) -> Path:
+        return self.backtest.with_name(f"{self.run_id}.png")
 
     def artifacts(self) -> dict[str, tuple[Path, ...]]:
         """The files each stage leaves, in pipeline order."""
@@ -282,6 +304,19 @@ def open_trained(paths: RunPaths) -> dict[str, Any]:
     require_keys(paths.training, training, "sha256", "model", "clock")
     require_hashes(training["sha256"], *(file for file in paths.artifacts()["train"] if file != paths.training))
     return training
+
+
+def open_backtest(paths: RunPaths) -> dict[str, Any]:
+    """Pass the gates of a backtest and return its scores.
+
+    Raises:
+        RunIdMismatchError, InputNotFoundError, ArtifactError: As `open_preprocessed`.
+    """
+    require_same_run(paths, paths.backtest)
+    content = read_json(paths.backtest)
+    require_keys(paths.backtest, content, *BACKTEST_KEYS)
+    require_hashes(content["sha256"], paths.backtest_table, paths.backtest_predictions)
+    return content
 
 
 def _require_schema(file: Path, content: Mapping[str, Any], expected: str) -> None:

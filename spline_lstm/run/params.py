@@ -59,6 +59,12 @@ def _bound(value: object) -> object:
     return value
 
 
+def _refit(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, int) and 0 < value < 2**31):
+        return value
+    raise ValueError("must be true, false, or a whole number of folds above 0")
+
+
 def _several(value: object) -> object:
     return (value,) if isinstance(value, int | float) else value
 
@@ -242,6 +248,15 @@ class EvaluateParams(Section):
         return tuple(dict.fromkeys((*self.coverage, *(level for level in bordered if level))))
 
 
+class BacktestParams(Section):
+    """Folds that walk forward through the series."""
+
+    windows: Steps = 8
+    step: Steps | None = None
+    refit: Annotated[bool | int, BeforeValidator(_refit)] = True
+    input: Steps | None = None
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -256,6 +271,7 @@ class Params(Section):
     model: ModelParams = ModelParams()
     train: TrainParams = TrainParams()
     evaluate: EvaluateParams = EvaluateParams()
+    backtest: BacktestParams = BacktestParams()
 
     @pydantic.model_validator(mode="after")
     def _one_role_each(self) -> Params:

@@ -44,6 +44,16 @@ class Forecasts:
             self.upper[:, windows, steps],
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Forecasts]) -> Forecasts:
+        """All windows of several, which have the same levels."""
+        windows = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("rows", "origins", "y_true", "y_pred")
+        }
+        bounds = {name: np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("lower", "upper")}
+        return cls(**windows, **bounds, levels=parts[0].levels)
+
     def in_units(self, units: np.ndarray) -> Forecasts:
         """The same with each row divided by its unit, `(rows,)`."""
         unit = units[self.rows, None]

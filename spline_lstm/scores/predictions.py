@@ -36,11 +36,20 @@ def write_predictions(
     writer: pq.ParquetWriter | None = None
     for start in range(0, len(forecasts.rows), CHUNK):
         table = _table(forecasts.of(slice(start, start + CHUNK)), names, timestamps, coverage, quantiles)
-        batch = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+        batch = _arrow(table)
         writer = writer or pq.ParquetWriter(file, batch.schema, compression="zstd")
         writer.write_table(batch)
     if writer:
         writer.close()
+
+
+def write_parquet(file: BinaryIO, table: pd.DataFrame) -> None:
+    """Write a table whole; its bytes depend on its content alone."""
+    pq.write_table(_arrow(table), file, compression="zstd")
+
+
+def _arrow(table: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
 
 
 def read_table(path: Path, *columns: str, series: Sequence[str] | None = None) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def forecast_test(
     Returns:
         The forecasts in original units; what their intervals are made from; errors on validation windows.
     """
-    model.require_fit(prepared.source, len(prepared.names))
+    model.require_fit(prepared.source, int(prepared.source.identities.max()))
     validation, test = prepared.windows("validation"), prepared.windows("test")
     scaled = _predicted(prepared, model, validation)
     y_pred, unit = prepared.scaler.restore(scaled, validation.rows), units[validation.rows, None]
@@ -63,14 +63,23 @@ def score_test(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[s
         test: Of all its test windows, in original units.
         units: `(rows,)`, what errors are divided by.
     """
+    baselines, unit = baselines_of_test(prepared), units[test.rows, None]
+    baselines = {name: baselines.pop(name) / unit for name in list(baselines)}
+    return evaluate_forecasts(test.in_units(units), baselines, prepared.names, mase_scales(prepared) / units)
+
+
+def baselines_of_test(prepared: Prepared) -> dict[str, np.ndarray]:
+    """What baselines forecast for the test windows, in original units: `(windows, horizon)` each, by their names."""
     windows = prepared.windows("test")
     ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
     scaled = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
-    unit = units[windows.rows, None]
-    baselines = {name: prepared.scaler.restore(scaled.pop(name), windows.rows) / unit for name in list(scaled)}
+    return {name: prepared.scaler.restore(scaled.pop(name), windows.rows) for name in list(scaled)}
+
+
+def mase_scales(prepared: Prepared) -> np.ndarray:
+    """`(rows,)`, what MASE divides errors by, original units."""
     train = prepared.source.targets.before(prepared.values, prepared.splits.train)
-    scales = np.array([mase_scale(row, prepared.settings.season) for row in train])
-    return evaluate_forecasts(test.in_units(units), baselines, prepared.names, scales / units)
+    return np.array([mase_scale(row, prepared.settings.season) for row in train])
 
 
 def _predicted(prepared: Prepared, model: SplineForecaster, windows: WindowIndex) -> np.ndarray:

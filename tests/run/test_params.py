@@ -145,6 +145,8 @@ WRONG_FORMATS = ["", "%", "%Q", "%s", "%Y-%m-%d %", "%Y-%Y", "%G-%V", "%-d.%m.%Y
         {"data__closed": ["Sat", 7]},
         *({"data__timestamp_format": pattern} for pattern in WRONG_FORMATS),
         {"windows__lookback": 10**20},
+        {"backtest__windows": 0},
+        *({"backtest__refit": refit} for refit in (0, -1, 2.0, "never", None)),
         {"data": None},
         {"windows": 26},
     ],

@@ -1,0 +1,140 @@
+"""What folds come to: mean and spread of each score, and how sure it is that the model is better than baselines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spline_lstm.scores.doubt import verdict
+from spline_lstm.scores.evaluation import evaluate_forecasts
+from spline_lstm.scores.folds import Fold
+from spline_lstm.scores.forecasts import Forecasts
+from spline_lstm.scores.predictions import predictions_table, target_span
+
+MODEL = "model"
+KEPT = ("metrics", "baselines", "best_baseline", "per_step")
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """What a fold leaves.
+
+    Attributes:
+        fold: Its borders.
+        fitted: Number of the fold whose model forecasts it.
+        facts: Plain builtins for reports: what was learned from.
+        names: Of the rows.
+        timestamps: `(time,)`, the calendar of the fold.
+        forecasts: Of its test windows, in original units.
+        baselines: `(windows, horizon)` each, in original units.
+        units: `(rows,)`, what errors are divided by.
+        mase_scales: `(rows,)`, in original units.
+        scored: As of `evaluate_forecasts`.
+    """
+
+    fold: Fold
+    fitted: int
+    facts: Mapping[str, Any]
+    names: tuple[str, ...]
+    timestamps: pd.DatetimeIndex
+    forecasts: Forecasts
+    baselines: Mapping[str, np.ndarray]
+    units: np.ndarray
+    mase_scales: np.ndarray
+    scored: Mapping[str, Any]
+
+
+def backtest_content(folds: Sequence[FoldScores]) -> dict[str, Any]:
+    """Scores of folds as plain builtins.
+
+    Returns:
+        `folds`, one after the other; of the model and each baseline in `summary` the mean and the standard deviation
+        of each score over folds; in `better`, in how many folds the model has the lower error; and `pooled`, scores
+        of the targets of all folds together, with the `verdict` on them.
+    """
+    tables = [_fold_content(each) for each in folds]
+    pooled = {key: value for key, value in _pooled(folds).items() if key in KEPT}
+    return {
+        "folds": tables,
+        "summary": {
+            MODEL: _summary([each["metrics"] for each in tables]),
+            **{name: _summary([each["baselines"][name] for each in tables]) for name in tables[0]["baselines"]},
+        },
+        "better": {
+            name: sum((each["baselines"][name]["skill"] or 0) > 0 for each in tables) for name in tables[0]["baselines"]
+        },
+        "pooled": {**pooled, "verdict": verdict(pooled["metrics"])},
+    }
+
+
+def scores_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """One row for each fold and method."""
+    rows = [
+        {**{key: fold[key] for key in ("fold", "cutoff", "first", "last", "fitted")}, "method": name, **scores}
+        for fold in content["folds"]
+        for name, scores in {MODEL: fold["metrics"], **fold["baselines"]}.items()
+    ]
+    return pd.DataFrame(rows).astype({"observed": "Int64"})  # baselines have none
+
+
+def fold_predictions(folds: Sequence[FoldScores]) -> pd.DataFrame:
+    """All windows in original units: `fold`, the columns of a run's predictions, and what each baseline forecast."""
+    parts = []
+    for each in folds:
+        table = predictions_table(each.forecasts, each.names, each.timestamps, each.names)
+        table.insert(0, "fold", np.int32(each.fold.number))
+        baselines = {name: forecast.ravel() for name, forecast in each.baselines.items()}
+        parts.append(table.astype({"series_id": str}).assign(**baselines))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fold_content(each: FoldScores) -> dict[str, Any]:
+    return {
+        "fold": each.fold.number,
+        "cutoff": str(each.fold.cutoff),
+        "fitted": each.fitted,
+        **each.facts,
+        **target_span(each.forecasts, each.timestamps),
+        **{key: each.scored[key] for key in ("metrics", "baselines", "best_baseline")},
+    }
+
+
+def _summary(tables: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    return {name: _spread([table[name] for table in tables]) for name in tables[0]}
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
+    """Mean and standard deviation of folds, of those in which the score is defined."""
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return {"mean": None, "std": None}
+    mean = math.fsum(defined) / len(defined)
+    if len(defined) == 1:
+        return {"mean": mean, "std": None}
+    squares = math.fsum((value - mean) ** 2 for value in defined)
+    return {"mean": mean, "std": math.sqrt(squares / (len(defined) - 1))}
+
+
+def _pooled(folds: Sequence[FoldScores]) -> dict[str, Any]:
+    """Scores of all folds' targets together; MASE by the train rows of the first fold that has the series."""
+    names = tuple(dict.fromkeys(name for each in folds for name in each.names))
+    place = {name: row for row, name in enumerate(names)}
+    calendar = reduce(lambda one, two: one.union(two), (each.timestamps for each in folds))
+    scales, parts = np.full(len(names), np.nan), []
+    for each in folds:
+        rows = np.array([place[name] for name in each.names])
+        scales[rows] = np.where(np.isnan(scales[rows]), each.mase_scales / each.units, scales[rows])
+        scored = each.forecasts.in_units(each.units)
+        origins = calendar.searchsorted(each.timestamps[scored.origins])
+        parts.append(Forecasts(**{**vars(scored), "rows": rows[scored.rows], "origins": origins}))
+    baselines = {
+        name: np.concatenate([each.baselines[name] / each.units[each.forecasts.rows, None] for each in folds])
+        for name in folds[0].baselines
+    }
+    return evaluate_forecasts(Forecasts.joined(parts), baselines, names, scales)

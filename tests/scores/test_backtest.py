@@ -1,0 +1,87 @@
+"""What folds come to, by the same sums done plainly."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sources import symmetric_forecasts
+
+from spline_lstm.scores.backtest import MODEL, FoldScores, backtest_content, fold_predictions, scores_table
+from spline_lstm.scores.evaluation import evaluate_forecasts
+from spline_lstm.scores.folds import Fold
+
+HORIZON = 4
+DAYS = pd.date_range("2024-01-01", periods=60, freq="D")
+
+
+def fold_scores(number: int, model: float, names: tuple[str, ...] = ("a", "b")) -> FoldScores:
+    """A fold whose model errs by `model` times noise and whose baseline by twice the noise, first target missing."""
+    rng, cutoff = np.random.default_rng(number), 20 + HORIZON * number
+    shape = len(names), HORIZON
+    noise, y_true = rng.normal(size=shape), rng.normal(50, 5, size=shape)
+    rows, origins = np.arange(len(names)), np.full(len(names), cutoff)
+    y_pred, baselines = y_true + model * noise, {"naive": y_true + 2 * noise}
+    y_true[0, 0] = np.nan
+    forecasts = symmetric_forecasts(rows, origins, y_true, y_pred, 2.0)
+    units, scales = np.ones(len(names)), np.full(len(names), 3.0)
+    fold = Fold(number, None, DAYS[cutoff], DAYS[cutoff + HORIZON], HORIZON, 0.8)
+    scored = evaluate_forecasts(forecasts, baselines, names, scales)
+    facts = {"train": 16, "validation": 4, "series": len(names), "scale": "original"}
+    return FoldScores(fold, number, facts, names, DAYS, forecasts, baselines, units, scales, scored)
+
+
+def test_means_and_deviations_are_those_over_folds():
+    folds = [fold_scores(number, size) for number, size in ((1, 1.0), (2, 3.0), (3, 0.5))]
+
+    content = backtest_content(folds)
+
+    for name in ("mae", "rmse", "mase", "coverage"):
+        values = [each.scored["metrics"][name] for each in folds]
+        found = content["summary"][MODEL][name]
+        assert found["mean"] == pytest.approx(np.mean(values))
+        assert found["std"] == pytest.approx(np.std(values, ddof=1))
+    assert content["better"] == {"naive": 2}
+    assert [fold["fold"] for fold in content["folds"]] == [1, 2, 3]
+    assert content["folds"][0]["cutoff"] == str(DAYS[24])
+    json.dumps(content, allow_nan=False)
+
+
+def test_pooled_scores_are_of_all_targets_together_whichever_series_a_fold_has():
+    folds = [fold_scores(1, 1.0, ("b",)), fold_scores(2, 1.0, ("a", "b")), fold_scores(3, 1.0, ("a", "b"))]
+
+    pooled = backtest_content(folds)["pooled"]
+
+    errors = np.concatenate([(each.forecasts.y_true - each.forecasts.y_pred).ravel() for each in folds])
+    errors = errors[~np.isnan(errors)]
+    assert pooled["metrics"]["observed"] == len(errors)
+    assert pooled["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert pooled["metrics"]["skill"] == pytest.approx(0.5)
+    assert len(pooled["per_step"]) == HORIZON
+    assert pooled["verdict"] == "better"  # half the error in every stretch leaves no doubt
+
+
+def test_one_fold_has_no_deviation_and_leaves_everything_in_doubt():
+    content = backtest_content([fold_scores(1, 1.0)])
+
+    assert content["summary"][MODEL]["rmse"]["std"] is None
+    assert content["pooled"]["metrics"]["skill_margin"] is None
+    assert content["pooled"]["verdict"] == "no clear difference"
+
+
+def test_tables_have_every_fold_method_and_target():
+    folds = [fold_scores(1, 1.0), fold_scores(2, 2.0)]
+
+    table, predictions = scores_table(backtest_content(folds)), fold_predictions(folds)
+
+    assert list(zip(table["fold"], table["method"], strict=True)) == [
+        (fold, method) for fold in (1, 2) for method in ("model", "naive")
+    ]
+    for fold, part in predictions.groupby("fold"):
+        seen = part.dropna(subset="y_true")
+        for method, column in (("model", "y_pred"), ("naive", "naive")):
+            (rmse,) = table.loc[(table["fold"] == fold) & (table["method"] == method), "rmse"]
+            assert rmse == pytest.approx(np.sqrt(np.mean((seen["y_true"] - seen[column]) ** 2)))
+        assert (part["timestamp"] == part["origin"] + pd.to_timedelta(part["step"], unit="D")).all()

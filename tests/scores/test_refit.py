@@ -1,0 +1,76 @@
+"""A fold is forecast as if it were today: its targets, its fit, and series that came too late."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spline_lstm.run.errors import InsufficientDataError
+from spline_lstm.run.params import parse_params
+from spline_lstm.scores import refit
+from spline_lstm.scores.folds import walk_forward
+
+STEPS, LATE, HORIZON, STEP = 160, 90, 4, 20
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng, clock = np.random.default_rng(0), np.arange(STEPS)
+    parts = []
+    for name, first in (("a", 0), ("b", LATE)):
+        load = 10 + np.sin(clock * 2 * np.pi / 7) + 0.2 * rng.normal(size=STEPS)
+        part = pd.DataFrame({"name": name, "when": pd.date_range("2024-01-01", periods=STEPS, freq="D"), "load": load})
+        parts.append(part.iloc[first:])
+    return pd.concat(parts, ignore_index=True)
+
+
+def params_of(table, folder, **sections):
+    table.to_csv(folder / "table.csv", index=False)
+    return parse_params(
+        {
+            "run_id": "small",
+            "data": {"path": str(folder / "table.csv"), "timestamp": "when", "target": "load", "series_id": "name"},
+            "covariates": {"calendar": False},
+            "windows": {"horizon": HORIZON, "lookback": 14},
+            "gaps": {"seasons": 7},
+            "model": {"units": 2},
+            "train": {"epochs": 1},
+            "backtest": {"windows": 3, "step": STEP},
+            **sections,
+        }
+    )
+
+
+def test_a_fit_forecasts_later_folds_and_what_began_since(table, tmp_path, monkeypatch):
+    params, fits, train = params_of(table, tmp_path), [], refit.train_forecaster
+    monkeypatch.setattr(refit, "train_forecaster", lambda *given: fits.append(given) or train(*given))
+    clock = pd.DatetimeIndex(table["when"].unique())
+    folds = walk_forward(clock, params)
+
+    scored = refit.score_folds(params, folds)
+
+    assert len(fits) == 1
+    assert [each.fitted for each in scored] == [1, 1, 1]
+    assert [each.names for each in scored] == [("a",), ("a", "b"), ("a", "b")]
+    assert "b" in scored[0].facts["dropped"]
+    truth = table.set_index(["name", "when"])["load"]
+    for each in scored:
+        known = int(clock.searchsorted(each.fold.cutoff, side="right"))
+        assert each.facts["train"] + each.facts["validation"] == known
+        forecasts = each.forecasts
+        assert sorted(set(forecasts.origins)) == list(range(known - 1, known + STEP - HORIZON))
+        for row, origin, y_true in zip(forecasts.rows, forecasts.origins, forecasts.y_true, strict=True):
+            targets = truth[each.names[row]].loc[each.timestamps[origin + 1 : origin + HORIZON + 1]]
+            np.testing.assert_allclose(y_true, targets)
+    assert (scored[2].forecasts.upper > scored[2].forecasts.lower).all()
+
+
+def test_a_fold_that_cannot_be_fitted_is_named(table, tmp_path):
+    params = params_of(table[table["name"] == "a"], tmp_path, gaps={"seasons": 7, "longest": 1})
+    folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params)
+    lost = table[(table["name"] == "a") & ~table["when"].between("2024-01-10", folds[0].cutoff)]
+    lost.to_csv(params.data.path, index=False)
+
+    with pytest.raises(InsufficientDataError, match=f"Fold 1, after {folds[0].cutoff}: "):
+        refit.score_folds(params, folds[:1])
