@@ -18,12 +18,12 @@ from scipy.special import ndtri
 from spline_lstm.run.errors import InsufficientDataError
 
 HALF_LIFE = 0.25  # of what a miss weighs, as a share of the validation split
-RENEWALS = 128  # of the quantiles, in as many steps as the validation split has
+RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
 POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
 CLEARLY = 0.95  # of the interval score
 LEAST_HEIGHT = 0.3  # standard deviations that every forecast stands over the least value
 JUDGED = 0.9  # the coverage by which powers are judged
-MOST_JUDGES = 1 << 12  # windows
+MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
 MOST_POOLED = 1 << 13  # windows of all rows together
 COLUMNS_AT_ONCE = 1 << 10
 
@@ -117,6 +117,10 @@ def choose_power(validation: Misses, span: int) -> float:
         validation: Of validation windows.
         span: Steps of the validation split.
     """
+    rows = np.unique(validation.rows)
+    if len(rows) > MOST_JUDGED_ROWS:
+        chosen = rows[np.linspace(0, len(rows) - 1, MOST_JUDGED_ROWS).round().astype(np.int64)]
+        validation = validation.of(np.isin(validation.rows, chosen))
     first, last = validation.origins.min(), validation.origins.max()
     judges = validation.of(validation.origins > (first + last) / 2).at_most(MOST_JUDGES)
     if not len(judges.rows):

@@ -164,7 +164,7 @@ def test_intervals_follow_a_spread_that_doubles_and_constant_ones_do_not():
 
     fixed = np.quantile(sizes[:1000], 0.9)
     assert np.mean(sizes[asked, 0] <= fixed) < 0.65
-    assert abs(np.mean(sizes[asked, 0] <= widths) - 0.9) < 0.03
+    assert abs(np.mean(sizes[asked, 0] <= widths) - 0.9) < 0.05
 
 
 def test_the_power_is_that_with_which_misses_grow():
@@ -174,6 +174,8 @@ def test_the_power_is_that_with_which_misses_grow():
     for power in (0.0, 0.5, 1.0):
         assert choose_power(misses_of(noise * above**power, above=above), 2000) == power
     assert choose_power(misses_of(noise[:1], above=above[:1]), 2000) == 0.5
+    rows, origins = np.repeat(np.arange(200), 10), np.tile(np.arange(10), 200)
+    assert choose_power(misses_of(noise * above, rows, origins, above), 10) == 1.0
 
 
 def test_heights_are_counted_from_the_least_value_and_stay_positive():
