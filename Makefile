@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 DATA ?= ../shared/data/ETTh1.csv
 FIELD ?= ../shared/data/field
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
 
 bench-ablation: $(INSTALLED)  ## what each part of the model is worth, on DATA; half an hour
 	python -m benchmarks.ablation --data $(DATA)
+
+bench-experts: $(INSTALLED)  ## what experts, weights, logarithms and the final fit are worth, on FIELD; an hour
+	python -m benchmarks.experts --data $(FIELD)
 
 bench-covariates: $(INSTALLED)  ## what covariates are worth, on the example; half an hour
 	python -m benchmarks.covariates

@@ -85,8 +85,9 @@ from stages import _run
 load = _run.import_tensorflow
 def import_tensorflow():
     load()
-    from spline_lstm.model import forecaster, training
-    exec({patch!r}, {{"training": training, "forecaster": forecaster}})
+    import numpy as np
+    from spline_lstm.model import clock, combination, fitting, forecaster, training
+    exec({patch!r}, {{**globals(), **locals()}})
 _run.import_tensorflow = import_tensorflow
 """
 

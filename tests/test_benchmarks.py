@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from sources import layout_of
 
-from benchmarks import covariates, long_horizon
+from benchmarks import covariates, experts, long_horizon
 from benchmarks.ablation import VARIANTS, after_tensorflow
 from benchmarks.field_page import Found, section
 from benchmarks.field_scores import COVERAGES, QUANTILES, allowed, columns, scores
@@ -255,12 +255,17 @@ PATCHED = {
     "squared loss for Huber's": "training.HUBER_DELTA > 1e6",
     # The members start from the linear forecast: without weights of their own they are it.
     "recurrence on the ridge's residual": "np.allclose(model.member_forecasts(windows)[0], values @ kernel)",
+    "weights by least squares alone": "combination.DEPARTURE > 1e5",
+    "weights of the prior": "combination.DEPARTURE < 1e-5",
+    "no folded ridge": "clock.fit_folded(7, 7, 7) is None",
+    "learned from validation rows, too, as the final fit does": "fitting.train_forecaster.__name__ == 'again'",
 }
+PATCHES = {title: patch for title, (_, patch) in {**VARIANTS, **experts.VARIANTS}.items() if patch}
 
 
-@pytest.mark.parametrize("title", [title for title, (_, patch) in VARIANTS.items() if patch])
+@pytest.mark.parametrize("title", PATCHES)
 def test_a_variant_changes_the_library_as_it_is(title):
-    _, patch = VARIANTS[title]
+    patch = PATCHES[title]
     done = subprocess.run(
         [sys.executable, "-c", f"{after_tensorflow(patch)}\n{MODEL}\nassert {PATCHED[title]}"],
         cwd=ROOT,
@@ -276,7 +281,7 @@ MODEL = """
 import numpy as np
 _run.import_tensorflow()
 from spline_lstm.data.windows import Windows
-from spline_lstm.model import forecaster, training
+from spline_lstm.model import clock, combination, fitting, forecaster, training
 model = forecaster.SplineForecaster(
     lookback=6, horizon=2, rows=1, past=0, known=0, calendar=0, static=0, members=[6], segment=3, coefficients=2,
     degree=1, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True,
