@@ -28,6 +28,9 @@ PUBLISHED = {
 }
 OURS = {"lstm": "**Spline-LSTM**", "gru": "**Spline-GRU**"}
 
+CHOSEN = {"share": 2, "folded_share": 2, "best_epoch": 1}  # and the digits to show
+PARTS = {"linear": "ridge", "folded": "folded ridge", "members": "recurrence", "mixed": "mixture"}
+
 
 def main() -> int:
     parser = long_horizon.parser(__doc__)
@@ -81,8 +84,11 @@ def main() -> int:
     chosen = [
         [
             f"{OURS[cell].strip('*')}, {horizon}",
-            *(spread([run[key] for run in runs], digits) for key, digits in (("share", 2), ("best_epoch", 1))),
-            *(spread([run["validation"][part]["mse"] for run in runs]) for part in ("linear", "members", "mixed")),
+            *(spread([run[key] for run in runs], digits) for key, digits in CHOSEN.items()),
+            *(
+                spread([run["validation"][part]["mse"] for run in runs]) if part in runs[0]["validation"] else ""
+                for part in PARTS
+            ),
             spread([_seconds(run) for run in runs], 0),
         ]
         for cell in OURS
@@ -102,9 +108,9 @@ def main() -> int:
                 f"lookback {settings['lookback']} and seasons {settings['seasons']} are derived from train rows. Rows "
                 "without ± have no seed, those below the plain LSTM are published.",
                 table(["MSE / MAE", *map(str, options.horizons), "mean"], rows),
-                "What validation chose (share of the recurrence, epoch), its MSE of each part and of the mixture, and "
-                f"how long a whole run took, {options.jobs} at a time:",
-                table(["", "share", "best epoch", "ridge", "recurrence", "mixture", "seconds"], chosen),
+                "What validation chose (shares of the recurrence and of the folded ridge, epoch), its MSE of each part "
+                f"and of the mixture, and how long a run took without its final fit, {options.jobs} at a time:",
+                table(["", "share", "folded", "best epoch", *PARTS.values(), "seconds"], chosen),
                 f"{machine()}. All runs together: {total / 60:.0f} minutes.",
             ]
         ),
