@@ -46,8 +46,9 @@ def bare_windows(values: np.ndarray, missing: np.ndarray, rows: np.ndarray, hori
     """Windows without covariates."""
     count, lookback = values.shape
     past, known = (np.zeros((count, steps, 0), np.float32) for steps in (lookback, lookback + horizon))
-    static, level = np.zeros((2, count, 0), np.float32)
-    return Windows(values, missing, past, known, known, static, rows, np.zeros((count, 0, 1), np.float32), level)
+    static, level, reach = np.zeros((3, count, 0), np.float32)
+    cycles = np.zeros((count, 0, 1), np.float32)
+    return Windows(values, missing, past, known, known, static, rows, cycles, level, reach)
 
 
 def symmetric_forecasts(

@@ -291,7 +291,8 @@ kernel, values = random.normal(size=(6, 2)).astype("float32"), random.normal(siz
 model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
 model.linear.set_weights([kernel])
 nothing = (np.zeros((3, *shape), "float32") for shape in [(6,), (6, 0), (8, 0), (model.segment_starts.size, 0), (0,)])
-windows = Windows(values, *nothing, np.zeros(3, "int32"), np.zeros((3, 0, 1), "float32"), np.zeros((3, 0), "float32"))
+longer = (np.zeros((3, *shape), "float32") for shape in [(0, 1), (0,), (0,)])
+windows = Windows(values, *nothing, np.zeros(3, "int32"), *longer)
 """
 
 

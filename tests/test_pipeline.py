@@ -297,7 +297,7 @@ def test_every_deleted_artifact_exits_30(finished):
             with pytest.raises(UnhealthyRunError, match=re.escape(file.name)):
                 check_run(finished.paths("first"))
             file.write_bytes(content)
-    assert check_run(finished.paths("first")) == 20
+    assert check_run(finished.paths("first")) == 21
 
     finished.paths("first").report.unlink()
     done = finished.stage("check", "--run-id", "first")

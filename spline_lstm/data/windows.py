@@ -99,6 +99,7 @@ class Windows(NamedTuple):
         rows: `(windows,)`, int32, the identity of each window's row.
         cycles: `(windows, cycles, season)`, a longer past, see `WindowSource.folded`.
         level: `(windows, 1)`, its mean.
+        reach: `(windows, 1)`, the share of it that lies within the row.
     """
 
     values: np.ndarray
@@ -110,6 +111,7 @@ class Windows(NamedTuple):
     rows: np.ndarray
     cycles: np.ndarray
     level: np.ndarray
+    reach: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -180,12 +182,13 @@ class WindowSource:
     def _effect(self) -> np.ndarray | None:
         return None if self.effects is None else self.covariates.effect(self.effects)
 
-    def folded(self, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What was known at each origin of the newest cycles, those of a row's begin on.
+    def folded(self, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What was known at each origin of the newest cycles.
 
         Returns:
-            `(windows, cycles, season)`, float32, departures from their mean, 0 before a row begins; the steps ahead
-            go through the same phases from the first one on. `(windows, 1)`, the mean, 0 where there is no cycle.
+            `(windows, cycles, season)`, float32, departures from their mean; what lies before a row begins is like the
+            mean of the same phase since then. The steps ahead go through the same phases from the first one on.
+            `(windows, 1)`, the mean, 0 where there is no cycle. `(windows, 1)`, the share that lies within the row.
         """
         steps = self.cycles * self.season
         positions, begins = self.layout.positions(rows, origins), self.layout.offsets[rows]
@@ -199,7 +202,12 @@ class WindowSource:
         inside = back >= begins[:, None]
         level = (values * inside).sum(axis=1, keepdims=True) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
         level = level.astype(np.float32)
-        return np.where(inside, values - level, 0).reshape(len(rows), self.cycles, self.season), level
+        shape = len(rows), self.cycles, self.season
+        known = inside.reshape(shape)
+        cycles = np.where(known, (values - level).reshape(shape), 0)
+        of_phase = cycles.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        reach = inside.sum(axis=1, keepdims=True) / np.float32(max(steps, 1))
+        return np.where(known, cycles, of_phase.astype(np.float32)), level, reach.astype(np.float32)
 
     def effect_ahead(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray | float:
         """The effects of known covariates over the horizon: `(windows, horizon)`."""

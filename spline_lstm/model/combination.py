@@ -11,7 +11,7 @@ from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.training import MOST_JUDGES, predict
 
-MEMBERS = 0.35  # prior weight of the recurrence; linear forecasts have equal parts of the rest
+MEMBERS = 0.35  # of the recurrence where all err alike; linear forecasts have equal parts of the rest
 DEPARTURE = 0.5  # of a weight from its prior that one independent window less the error of the best would explain
 
 
@@ -30,37 +30,70 @@ def combine(model: SplineForecaster, source: WindowSource, validation: WindowInd
     for name in (name for name in experts if there[name]):
         model.share, model.folded_share = experts[name]
         forecasts[name] = predict(model, source, validation.rows, validation.origins)
-    weights = dict(zip(forecasts, expert_weights(targets, forecasts, validation.origins), strict=True))
+    weights = dict(zip(forecasts, expert_weights(targets, forecasts, validation.rows, validation.origins), strict=True))
     model.share, model.folded_share = weights["members"], weights.get("folded", 0.0)
     mixed = np.sum([weights[name] * forecast for name, forecast in forecasts.items()], axis=0)
     return {name: _errors(targets, forecast) for name, forecast in {**forecasts, "mixed": mixed}.items()}
 
 
-def expert_weights(targets: np.ndarray, forecasts: Mapping[str, np.ndarray], origins: np.ndarray) -> list[float]:
+def expert_weights(
+    targets: np.ndarray, forecasts: Mapping[str, np.ndarray], rows: np.ndarray, origins: np.ndarray
+) -> list[float]:
     """Weights of experts that sum to one, none negative.
 
     They minimise the mean squared error plus `least / (windows * DEPARTURE**2)` times their squared distance from the
-    prior, where `least` is the error of the best expert and `windows` how many horizons the windows span: what ridge
-    regression asks for if weights depart from the prior as `DEPARTURE` says (Hoerl & Kennard 1970).
+    prior, where `least` is the error of the best expert and `windows` the number of independent ones: what ridge
+    regression asks for if weights depart from the prior as `DEPARTURE` says (Hoerl & Kennard 1970). The prior is
+    inverse to the experts' errors (Bates & Granger 1969, The Combination of Forecasts).
 
     Args:
         targets: `(windows, horizon)`, NaN where nothing was observed.
         forecasts: `(windows, horizon)` each; the one called `members` is the recurrence's.
+        rows: `(windows,)`.
         origins: `(windows,)`.
 
     Returns:
         In the order of the forecasts.
     """
-    observed = np.isfinite(targets)
-    errors = np.stack([(forecast - targets)[observed].astype(float) for forecast in forecasts.values()])
-    products = errors @ errors.T / errors.shape[1]
     if len(forecasts) == 1:
         return [1.0]
+    missed = {name: np.where(np.isnan(targets), 0, forecast - targets) for name, forecast in forecasts.items()}
+    errors = np.stack([table[np.isfinite(targets)].astype(float) for table in missed.values()])
+    products = errors @ errors.T / errors.shape[1]
+    squares = np.maximum(products.diagonal(), np.finfo(float).tiny)
     rest = (1 - MEMBERS) / (len(forecasts) - 1)
-    prior = np.array([MEMBERS if name == "members" else rest for name in forecasts])
-    independent = (origins.max() - origins.min() + 1) / targets.shape[1]
-    strength = products.diagonal().min() / (max(independent, 1.0) * DEPARTURE**2)
+    prior = np.array([MEMBERS if name == "members" else rest for name in forecasts]) * squares.min() / squares
+    prior /= prior.sum()
+    first, *_, last = missed.values()
+    gains = np.sum(first**2 - last**2, axis=1)
+    independent = independent_windows(gains, rows, origins, targets.shape[1])
+    strength = squares.min() / (independent * DEPARTURE**2)
     return np.clip(_on_simplex(products + strength * np.eye(len(prior)), strength * prior), 0, 1).tolist()
+
+
+def independent_windows(gains: np.ndarray, rows: np.ndarray, origins: np.ndarray, horizon: int) -> float:
+    """How many windows there would be that tell as much and share nothing: 1 or more.
+
+    Of one row, one for each horizon that they span. Rows that have their ups and downs at the same time tell little
+    more than one of them: their number is divided by how much more the sums of all rows over stretches of one horizon
+    vary than those of independent rows would.
+
+    Args:
+        gains: `(windows,)`, what is compared.
+        rows: `(windows,)`.
+        origins: `(windows,)`.
+        horizon: Steps.
+    """
+    stretches = (origins - origins.min()) // horizon
+    cells, place = np.unique(stretches * (rows.max() + 1) + rows, return_inverse=True)
+    sums = np.bincount(place, gains.astype(float))
+    sums -= sums.mean()
+    of_stretch = np.unique(cells // (rows.max() + 1), return_inverse=True)[1]
+    at_once = len(cells) / (of_stretch.max() + 1)
+    alone = np.sum(sums**2)
+    together = np.sum(np.bincount(of_stretch, sums) ** 2)
+    alike = np.clip(together / alone if alone > 0 else at_once, 1, at_once)
+    return max((origins.max() - origins.min() + 1) / horizon * at_once / alike, 1.0)
 
 
 def _on_simplex(quadratic: np.ndarray, linear: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ def _samples(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.nd
     surplus = ahead * source.season - source.horizon
     size = max(1, CHUNK_FLOATS // (source.cycles * source.season))
     for rows, origins in windows.chunks(size):
-        cycles, level = source.folded(rows, origins)
+        cycles, level, _ = source.folded(rows, origins)
         targets = source.outputs(rows, origins) - level - source.effect_ahead(rows, origins)
         targets = np.pad(targets, ((0, 0), (0, surplus)), constant_values=np.nan)
         targets = np.swapaxes(targets.reshape(len(rows), ahead, source.season), 1, 2)

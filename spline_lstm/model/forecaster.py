@@ -176,7 +176,7 @@ class SplineForecaster(keras.Model):
     The effects of known covariates and then the window's last value are taken out and put back at the end. With
     `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and with `cycles` another one
     of a longer, folded past (set by `set_folded`). The forecast is
-    `linear + share * (mean of the members - linear) + folded_share * (folded - linear)`.
+    `linear + share * (mean of the members - linear) + folded_share * reach * (folded - linear)`.
     The members see their input and speak their output in units of their typical sizes.
 
     Args:
@@ -286,7 +286,7 @@ class SplineForecaster(keras.Model):
         steps = self.lookback + self.horizon
         shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
         nothing = [np.zeros((1, *shape), "float32") for shape in shapes]
-        longer = [np.zeros((1, *shape), "float32") for shape in [(self.cycles, self.season), (1,)]]
+        longer = [np.zeros((1, *shape), "float32") for shape in [(self.cycles, self.season), (1,), (1,)]]
         windows, _, _ = self._level_free(Windows(*nothing, np.zeros(1, "int32"), *longer))  # type: ignore[call-arg]
         self.member_forecasts(windows)
         if self.linear:
@@ -351,7 +351,7 @@ class SplineForecaster(keras.Model):
             forecasts = self.member_forecasts(windows, training=training)
             forecast += self.share * (level + ahead + sum(forecasts) / len(forecasts) - linear)
         if self.folded_share:
-            forecast += self.folded_share * (ahead + self.folded_forecast(windows) - linear)
+            forecast += self.folded_share * windows.reach * (ahead + self.folded_forecast(windows) - linear)
         return forecast
 
     def _level_free(self, windows: Windows) -> tuple[Windows, Any, Any]:

@@ -83,7 +83,7 @@ class MemberInputs:
             covariates.static[series],
             source.identities[rows],
             np.empty((len(rows), 0, 1), np.float32),
-            np.empty((len(rows), 0), np.float32),
+            *np.empty((2, len(rows), 0), np.float32),
         )
         return inputs, source.outputs(rows, origins) - level - ahead
 

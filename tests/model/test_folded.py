@@ -22,7 +22,8 @@ NOTHING = np.zeros((1, 0), np.float32)  # effects of no covariates
 
 def forecast_of(folded, source, windows):
     """What a map says of the cycles ahead, spelled out."""
-    cycles, level = source.with_cycles(len(folded.kernel), folded.season, NOTHING).folded(windows.rows, windows.origins)
+    longer = source.with_cycles(len(folded.kernel), folded.season, NOTHING)
+    cycles, level, _ = longer.folded(windows.rows, windows.origins)
     ahead = np.einsum("wcs,ck->wks", cycles, folded.kernel).reshape(len(cycles), -1)
     return ahead[:, : source.horizon] + level
 
@@ -59,15 +60,19 @@ def test_cycles_are_what_a_loop_over_known_steps_gives(seed, cycles, season, sta
     source = ragged_source([seasonal(rng, 40, missing), seasonal(rng, 30, missing)], starts, (SEASON,), 8, 3, 2.0)
     windows = windows_between(source, 0, 60)
 
-    folded, level = source.with_cycles(cycles, season, NOTHING).folded(windows.rows, windows.origins)
+    folded, level, reach = source.with_cycles(cycles, season, NOTHING).folded(windows.rows, windows.origins)
 
     for index, (row, origin) in enumerate(zip(windows.rows, windows.origins, strict=True)):
         known = int(origin - source.targets.starts[row] + 1)
         values = source.inputs(np.array([row]), np.array([origin]), known)[0]
         steps = cycles * season
         seen = values[-steps:]
-        expected = np.concatenate([np.zeros(steps - len(seen)), seen - seen.mean()]).reshape(cycles, season)
+        expected = np.concatenate([np.full(steps - len(seen), np.nan), seen - seen.mean()]).reshape(cycles, season)
+        for phase in range(season):
+            own = expected[:, phase][~np.isnan(expected[:, phase])]
+            expected[:, phase][np.isnan(expected[:, phase])] = own.mean() if own.size else 0
         np.testing.assert_allclose(level[index], seen.mean(), atol=1e-5)
+        np.testing.assert_allclose(reach[index], len(seen) / steps, atol=1e-6)
         np.testing.assert_allclose(folded[index], expected, atol=1e-5)
 
 
@@ -82,7 +87,7 @@ def test_the_map_is_the_best_of_ridge_regressions_on_spelled_out_samples(missing
     cycles = len(found.kernel)
     assert cycles == 12
     longer = source.with_cycles(cycles, SEASON, NOTHING)
-    folded, level = longer.folded(train.rows, train.origins)
+    folded, level, _ = longer.folded(train.rows, train.origins)
     targets = source.outputs(train.rows, train.origins) - level
     inputs = np.swapaxes(folded, 1, 2)
     errors, kernels = [], []
@@ -117,7 +122,7 @@ def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
     rng = np.random.default_rng(1)
     keras.utils.set_random_seed(1)
     source = source_of(np.stack([seasonal(rng, 300, 0.1)]), (SEASON,), 20, 12, 3.0)
-    windows, folded = windows_between(source, 100, 250), FoldedRidge(rng.normal(size=(7, 3)).astype("f"), SEASON, 0.1)
+    windows, folded = windows_between(source, 20, 250), FoldedRidge(rng.normal(size=(7, 3)).astype("f"), SEASON, 0.1)
     ridge = RidgeForecaster(rng.normal(size=(20, 12)).astype("f"), np.zeros((1, 0), "f"), 0.1)
     model = SplineForecaster(
         lookback=20, horizon=12, rows=1, past=0, known=0, calendar=0, static=0, members=[20], segment=5, coefficients=3,
@@ -128,7 +133,9 @@ def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
     model.set_folded(folded)
     rows, origins = windows.rows, windows.origins
 
-    np.testing.assert_allclose(predict(model, source, rows, origins), forecast_of(folded, source, windows), atol=1e-4)
+    reach = np.minimum((origins[:, None] + 1) / (7 * SEASON), 1)
+    expected = forecast_of(folded, source, windows) * reach + ridge.predict(source, rows, origins) * (1 - reach)
+    np.testing.assert_allclose(predict(model, source, rows, origins), expected, atol=1e-4)
     errors = combine(model, source, windows)
     assert list(errors) == ["linear", "folded", "members", "mixed"]
     forecast = predict(model, source, rows, origins)
@@ -145,9 +152,9 @@ def test_known_effects_are_taken_out_of_the_past_and_put_back_ahead():
     source = source_with((remainder + (known[0] @ slopes[0])[:300])[None], known, lookback=20)
     windows = windows_between(plain, 20, 250)
 
-    cycles, level = source.with_cycles(7, SEASON, slopes).folded(windows.rows, windows.origins)
+    cycles, level, _ = source.with_cycles(7, SEASON, slopes).folded(windows.rows, windows.origins)
 
-    expected_cycles, expected_level = plain.with_cycles(7, SEASON, NOTHING).folded(windows.rows, windows.origins)
+    expected_cycles, expected_level, _ = plain.with_cycles(7, SEASON, NOTHING).folded(windows.rows, windows.origins)
     np.testing.assert_allclose(cycles, expected_cycles, atol=1e-5)
     np.testing.assert_allclose(level, expected_level, atol=1e-5)
     found = fit_folded(source, windows, windows, slopes, SEASON, 200)

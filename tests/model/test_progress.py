@@ -29,8 +29,10 @@ def test_a_log_gets_one_line_an_epoch_and_no_bar(prepared):
 
     assert "\r" not in done.stderr
     epochs = [line for line in done.stderr.splitlines() if line.startswith("epoch ")]
+    *epochs, again = epochs
     assert [line.split(":")[0] for line in epochs] == [f"epoch {number}/{EPOCHS}" for number in range(1, EPOCHS + 1)]
     assert all(re.search(r"loss \d\.\d+, validation \d\.\d+; .* s left$", line) for line in epochs)
+    assert re.match(r"epoch 1/1: loss \d\.\d+; ", again)  # on all rows, where none is left to validate
 
 
 def test_a_terminal_gets_a_bar_whose_first_estimate_is_sober(prepared):
