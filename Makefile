@@ -29,7 +29,7 @@ bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
 bench-ablation: $(INSTALLED)  ## what each part of the model is worth, on DATA; half an hour
 	python -m benchmarks.ablation --data $(DATA)
 
-bench-experts: $(INSTALLED)  ## what experts, weights, logarithms and the final fit are worth, on FIELD; an hour
+bench-experts: $(INSTALLED)  ## what experts, weights, logarithms and the final fit are worth, on FIELD
 	python -m benchmarks.experts --data $(FIELD)
 
 bench-covariates: $(INSTALLED)  ## what covariates are worth, on the example; half an hour
@@ -44,10 +44,10 @@ bench-unseen: $(INSTALLED)  ## the defaults on a series that was made for it
 bench-panel: $(INSTALLED)  ## time and memory on up to 10,000 series; half an hour
 	python -m benchmarks.panel
 
-bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER; an hour and a half
+bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER
 	python -m benchmarks.field --data $(FIELD)
 
-bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD; half an hour
+bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD
 	python -m benchmarks.intervals --data $(FIELD)
 
 bench-peers: $(PEERS)  ## the peers, in an environment of their own, for bench-speed and bench-field

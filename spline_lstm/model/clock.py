@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
@@ -67,7 +67,7 @@ def start_fit(
 
     if wanted or not optional or ridge.effects[:, -optional:].any():
         return started(source, ridge)
-    without = started(plain, RidgeForecaster(ridge.kernel, ridge.effects[:, :-optional], ridge.penalty))
+    without = started(plain, replace(ridge, effects=ridge.effects[:, :-optional]))
     if not traits.daily:
         return without
     log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)

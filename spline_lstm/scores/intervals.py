@@ -177,9 +177,9 @@ def half_widths(
                 result[windows[times[windows] == time]] = widths[:, place]
     lacking = np.isnan(result).any(axis=(1, 2))
     if lacking.any():
-        chosen = np.linspace(0, len(relative) - 1, min(len(relative), MOST_POOLED)).round().astype(np.int64)
-        ranked = _Ranked.of(relative[chosen, None], misses.origins[chosen], span)
         for time in np.unique(times[lacking]):
+            pool = misses.of(misses.origins < time).at_most(MOST_POOLED)  # chosen without those that come later
+            ranked = _Ranked.of((pool.sizes / pool.heights**power).astype(np.float32)[:, None], pool.origins, span)
             widths = ranked.quantiles(time, levels, enough=False)[:, 0]
             widths = np.where(np.isnan(widths), np.nanmax(widths, initial=0, axis=1, keepdims=True), widths)
             at = np.flatnonzero(lacking & (times == time))
@@ -231,21 +231,20 @@ class _Ranked:
 
     Attributes:
         sizes: `(windows, rows, horizon)`, NaN last.
-        weights: The same, 0 where nothing was observed.
-        known: The same, the calendar step at which each target was observed.
+        order: The same, which window each is of.
+        origins: `(windows,)`.
+        span: Steps of the validation split.
     """
 
     sizes: np.ndarray
-    weights: np.ndarray
-    known: np.ndarray
+    order: np.ndarray
+    origins: np.ndarray
+    span: int
 
     @classmethod
     def of(cls, sizes: np.ndarray, origins: np.ndarray, span: int) -> _Ranked:
         order = np.argsort(sizes, axis=0, kind="stable")
-        ranked = np.take_along_axis(sizes, order, axis=0)
-        fading = 0.5 ** ((origins.max() - origins) / (HALF_LIFE * span))
-        weights = np.where(np.isnan(ranked), 0, fading[order])
-        return cls(ranked, weights, origins[order] + np.arange(1, sizes.shape[2] + 1))
+        return cls(np.take_along_axis(sizes, order, axis=0), order, origins, span)
 
     def quantiles(self, time: int, levels: Sequence[float], enough: bool) -> np.ndarray:
         """As of a time: `(levels, rows, horizon)`, NaN where nothing was known.
@@ -256,7 +255,11 @@ class _Ranked:
             enough: Whether there must be so many misses that one of them is the quantile. Otherwise the quantile of
                 too few is the largest one, stretched as between two quantiles of a normal distribution.
         """
-        weights = np.where(self.known <= time, self.weights, 0)
+        if not len(self.origins):
+            return np.full((len(levels), *self.sizes.shape[1:]), np.nan)
+        fading = 0.5 ** (np.maximum(time - self.origins, 0) / (HALF_LIFE * self.span))
+        known = self.origins[self.order] + np.arange(1, self.sizes.shape[2] + 1) <= time
+        weights = np.where(known & ~np.isnan(self.sizes), fading[self.order], 0)
         total, count, largest = weights.cumsum(axis=0), (weights > 0).sum(axis=0), weights.max(axis=0)
         horizon, everything = weights.shape[2], total[-1]
         independent = np.maximum(everything**2 / np.where(count > 0, (weights**2).sum(axis=0), 1) / horizon, 1)

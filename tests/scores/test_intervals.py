@@ -120,6 +120,19 @@ def test_no_interval_depends_on_what_was_observed_after_its_origin(seed, cut, sp
     np.testing.assert_array_equal(before, after)
 
 
+def test_windows_that_are_added_later_change_no_pooled_interval_before(monkeypatch):
+    monkeypatch.setattr(intervals, "MOST_POOLED", 20)
+    rng = np.random.default_rng(0)
+    rows, origins = np.repeat([0, 1, 2], 60), np.tile(np.arange(60), 3)
+    misses = misses_of(np.abs(rng.normal(size=(180, 3))), rows, origins)
+    asked = np.array([7, 0, 1]), np.array([40, 3, 45])
+
+    before = half_widths(misses.of(origins < 45), *asked, 0.5, (0.9,), 60)
+    after = half_widths(misses, *asked, 0.5, (0.9,), 60)
+
+    np.testing.assert_array_equal(before, after)
+
+
 def test_rows_with_misses_of_their_own_do_not_change_each_other(monkeypatch):
     rng = np.random.default_rng(0)
     rows, origins = np.repeat([0, 1, 2], 50), np.tile(np.arange(50), 3)
