@@ -24,16 +24,7 @@ log = logging.getLogger(__name__)
 
 def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
-    asked = params.backtest
-    path, horizon = Path(params.data.path), params.windows.horizon
-    panel = read_panel(path, params.data, params.covariates, horizon, split=params.split)
-    folds = walk_forward(panel.timestamps, params)
-    del panel
-    tasks = [(params, group) for group in fitted_together(folds, asked.refit)]
-    log.info("%d folds from %s to %s, %d fits", len(folds), folds[0].cutoff, folds[-1].until, len(tasks))
-    done = work_through(_score, tasks, options.workers, _start, _log_finished)
-    scored = [each for group in done for each in group]
-
+    scored = _walk(params, options.workers) if params.backtest.windows else []
     content = backtest_content(scored)
     write_text(paths.backtest_table, scores_table(content).to_csv(index=False, lineterminator="\n"))
     with replacing(paths.backtest_predictions) as file:
@@ -43,22 +34,36 @@ def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
         paths.backtest,
         {
             "run_id": params.run_id,
-            "scale": scored[0].facts["scale"],
-            "step": asked.step or horizon,
+            "step": params.backtest.step or params.windows.horizon,
             "params": params.model_dump(mode="json"),
             **content,
             "sha256": {file.name: sha256(file) for file in written},
         },
     )
+    if not scored:
+        log.info("no folds were asked for: `backtest.windows` is null")
+        return {"run_id": params.run_id, "folds": 0}
     pooled = content["pooled"]
     return {
         "run_id": params.run_id,
-        "folds": len(folds),
-        "fits": len(tasks),
+        "folds": len(scored),
+        "fits": len({each.fitted for each in scored}),
         **{name: content["summary"]["model"][name] for name in ("rmse", "mae", "coverage")},
         **{key: pooled["metrics"][key] for key in ("skill", "skill_margin")},
         "verdict": pooled["verdict"],
     }
+
+
+def _walk(params: Params, workers: int) -> list[FoldScores]:
+    """Scores of the folds, oldest first."""
+    path, horizon = Path(params.data.path), params.windows.horizon
+    panel = read_panel(path, params.data, params.covariates, horizon, split=params.split)
+    folds = walk_forward(panel.timestamps, params)
+    del panel
+    tasks = [(params, group) for group in fitted_together(folds, params.backtest.refit)]
+    log.info("%d folds from %s to %s, %d fits", len(folds), folds[0].cutoff, folds[-1].until, len(tasks))
+    done = work_through(_score, tasks, workers, _start, _log_finished)
+    return [each for group in done for each in group]
 
 
 def _start() -> None:

@@ -12,8 +12,8 @@ from spline_lstm.pages.figures import png
 from spline_lstm.run.contract import RunPaths, checked_run_id, require_same_run
 from spline_lstm.run.errors import InputNotFoundError
 from spline_lstm.run.files import write_bytes, write_text
-from spline_lstm.scores.compare import COLUMNS, compare_runs
-from spline_lstm.scores.predictions import read_table
+from spline_lstm.scores.compare import compare_runs
+from spline_lstm.scores.predictions import WINDOW_COLUMNS, read_table
 from stages._run import ROOT, SHARED, plain_parser, run
 
 
@@ -28,7 +28,7 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
     paths = [RunPaths(ROOT, run_id) for run_id in chosen]
     for each in paths:
         require_same_run(each, each.metrics)
-    comparison = compare_runs({each.run_id: read_table(each.predictions, *COLUMNS) for each in paths})
+    comparison = compare_runs({each.run_id: read_table(each.predictions, *WINDOW_COLUMNS) for each in paths})
     page = render_comparison(comparison, SHARED.comparison_picture.name)
     write_bytes(SHARED.comparison_picture, png(plot_comparison(comparison)))
     write_text(SHARED.comparison, page)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spline_lstm.audit.provenance import write_metadata
+from spline_lstm.pages.backtest import backtest_section
 from spline_lstm.pages.figures import png
 from spline_lstm.pages.finished import load_finished
 from spline_lstm.pages.plots import DRAWN
@@ -27,6 +28,8 @@ def report(_: argparse.Namespace) -> Mapping[str, Any]:
         write_bytes(paths.picture(name), png(DRAWN[name](finished)))
     write_text(paths.report, render_report(finished))
     write_metadata(params, paths)
+    if finished.backtest["folds"]:
+        print(backtest_section(finished.backtest), file=sys.stderr)
     log.info("the report is `%s`", paths.report)
     return {"run_id": params.run_id, "output": str(paths.report)}
 

@@ -98,6 +98,8 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
         predictions[["series_id", "y_true", "y_pred"]],
         predictions,
         _forecast(prepared, prepared.settings.horizon),
+        {"folds": []},
+        predictions[:0],
     )
 
 

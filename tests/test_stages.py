@@ -15,7 +15,7 @@ import pytest
 from conftest import Project, outcome
 
 HOSTILE_RUN_IDS = ["../x", "a/b", "x; touch y", "$(id)", "", "a" * 200, ".", "-x", "x\n", "..", 1e5, None]
-ENTRY_POINTS = ["preflight", "preprocess", "train", "evaluate", "forecast", "report"]
+ENTRY_POINTS = ["preflight", "preprocess", "train", "evaluate", "forecast", "backtest", "report"]
 
 
 def series(steps: int = 400) -> pd.DataFrame:

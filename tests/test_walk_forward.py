@@ -42,33 +42,32 @@ def walked(pristine: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
         windows={"horizon": HORIZON, "lookback": 14},
         model={"units": 2},
         train={"epochs": 1},
-        backtest={"windows": FOLDS},
     )
-    project.ok("dvc", "repro", "backtest/dvc.yaml")
+    project.ok("dvc", "exp", "run", "-S", f"backtest.windows={FOLDS}")
     return project
 
 
 def test_one_command_of_dvc_leaves_every_file_and_is_not_repeated(walked):
     paths = walked.paths(RUN)
     content = json.loads(paths.backtest.read_text(encoding="utf-8"))
-    page = paths.backtest_page.read_text(encoding="utf-8")
+    page = paths.report.read_text(encoding="utf-8")
 
     assert (content["run_id"], len(content["folds"])) == (RUN, FOLDS)
     assert [fold["fitted"] for fold in content["folds"]] == [1, 2, 3]
-    assert page.count("\n| ") > FOLDS
-    assert paths.backtest_picture.read_bytes().startswith(b"\x89PNG")
+    assert "### Fold by fold" in page
+    assert f"({RUN}.backtest.png)" in page
+    assert paths.picture("backtest").read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_parquet(paths.backtest_predictions)) == FOLDS * HORIZON
-    assert "backtest/dvc.yaml" not in walked.ok("dvc", "status", "dvc.yaml")
-    assert "up to date" in walked.ok("dvc", "status", "backtest/dvc.yaml")
-    assert "Running stage" not in walked.ok("dvc", "repro", "backtest/dvc.yaml")
+    assert "up to date" in walked.ok("dvc", "status")
+    assert "Running stage" not in walked.ok("dvc", "repro")
 
 
-def test_a_project_without_a_backtest_passes_what_dvc_asks_of_it(finished):
-    """Plain `dvc repro` does not know it, and `dvc checkout` would fail if its outputs were cached."""
-    finished.ok("dvc", "checkout")
-    finished.ok("dvc", "metrics", "show")
+def test_a_run_that_was_asked_for_no_folds_says_so(finished):
+    paths = finished.paths("first")
 
-    assert "backtest" not in finished.ok("dvc", "repro")
+    assert json.loads(paths.backtest.read_text(encoding="utf-8"))["folds"] == []
+    assert len(pd.read_csv(paths.backtest_table)) == len(pd.read_parquet(paths.backtest_predictions)) == 0
+    assert "dvc exp run -S backtest.windows=8" in paths.report.read_text(encoding="utf-8")
 
 
 def test_bytes_do_not_depend_on_workers_nor_earlier_folds_on_later_rows(walked, tmp_path):
@@ -122,20 +121,11 @@ def test_a_backtest_of_another_run_exits_27_and_a_changed_one_22(walked, tmp_pat
     paths = project.paths(RUN)
     content = json.loads(paths.backtest.read_text(encoding="utf-8"))
 
-    write_json(paths.backtest, {**content, "run_id": "other"})
-    assert project.stage("backtest_report").returncode == 27
-    write_json(paths.backtest, {key: value for key, value in content.items() if key != "summary"})
-    assert project.stage("backtest_report").returncode == 22
-    write_json(paths.backtest, content)
+    for stage in ("report", "check"):
+        write_json(paths.backtest, {**content, "run_id": "other"})
+        assert project.stage(stage).returncode == 27
+        write_json(paths.backtest, {key: value for key, value in content.items() if key != "summary"})
+        assert project.stage(stage).returncode == 22
+        write_json(paths.backtest, content)
     Path(paths.backtest_table).write_text("", encoding="utf-8")
-    assert project.stage("backtest_report").returncode == 22
-
-
-def test_the_health_gate_looks_at_a_backtest_where_there_is_one(finished):
-    paths = finished.paths("first")
-    assert finished.stage("check", "--run-id", "first").returncode == 0
-
-    write_json(paths.backtest, {"run_id": "other"})
-    assert finished.stage("check", "--run-id", "first").returncode == 27
-    write_json(paths.backtest, {"run_id": "first"})
-    assert finished.stage("check", "--run-id", "first").returncode == 22
+    assert project.stage("report").returncode == project.stage("check").returncode == 22

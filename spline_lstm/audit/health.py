@@ -44,8 +44,8 @@ def check_run(paths: RunPaths) -> int:
         UnhealthyRunError: An artifact or a metric is missing.
         ArtifactError: An artifact lacks a key, has the wrong schema or was changed.
     """
-    named = (paths.metrics, paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metadata)
-    require_same_run(paths, *named, paths.backtest)
+    named = (paths.metrics, paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.backtest)
+    require_same_run(paths, *named, paths.metadata)
     files = [file for group in paths.artifacts().values() for file in group]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UnhealthyRunError(
@@ -56,8 +56,7 @@ def check_run(paths: RunPaths) -> int:
     require_keys(paths.processed, read_npz(paths.processed), *NPZ_KEYS)
     open_preprocessed(paths)
     open_trained(paths)
-    if paths.backtest.exists():
-        open_backtest(paths)
+    open_backtest(paths)
     metadata = read_json(paths.metadata)
     require_keys(paths.metadata, metadata, "created_at", "artifacts")
     for file in files:

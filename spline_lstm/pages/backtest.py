@@ -1,4 +1,4 @@
-"""The page and the picture of folds that walk forward."""
+"""The section and the picture of folds that walk forward."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from spline_lstm.pages.figures import ACTUAL, MODEL, colors, draw_line, finish, legend, panels, use_clock
+from spline_lstm.pages.figures import (
+    ACTUAL,
+    LEGEND_HEIGHT,
+    MODEL,
+    WIDTH,
+    colors,
+    draw_line,
+    finish,
+    legend,
+    panels,
+    use_clock,
+)
 from spline_lstm.pages.labels import baseline_labels, listed, number, table, time_format, title
 from spline_lstm.scores.doubt import BETTER, CONFIDENCE, WORSE, verdict
 from spline_lstm.scores.predictions import separate_windows
@@ -20,50 +31,50 @@ LOG_FROM = 4.0  # times the least error, from which on the largest one would pre
 SHOWN = {"rmse": "RMSE", "mae": "MAE", "wape": "WAPE, %", "mase": "MASE", "relative_rmse": "relative RMSE"}
 
 
-def render_backtest(content: Mapping[str, Any], run_id: str, picture: str) -> str:
-    """Markdown, with the picture beside it.
+def backtest_section(content: Mapping[str, Any], picture: str = "") -> str:
+    """Markdown.
 
     Args:
         content: As `backtests/{run_id}.json` holds it.
-        run_id: Of the run.
-        picture: File name of the picture.
+        picture: The picture with its caption, if it is to stand in it.
     """
     folds = content["folds"]
+    if not folds:
+        return "None was asked for: `dvc exp run -S backtest.windows=8` walks through eight folds, with a fit for each."
     fits = len({fold["fitted"] for fold in folds})
     times = pd.DatetimeIndex([folds[0]["first"], folds[-1]["last"]])
     first, last = times.strftime(time_format(times))
     of_series = f" of up to {most:,} series" if (most := max(fold["series"] for fold in folds)) > 1 else ""
     targets = sum(fold["metrics"]["observed"] for fold in folds)
-    return (
-        "\n\n".join(
-            [
-                f"# Backtest: {run_id}",
-                _verdict(content),
-                f"{len(folds)} folds, {content['step']} steps apart, with {fits} fits: {targets:,} observed targets"
-                f"{of_series} from {first} to {last}. Each fold was forecast from what was known at its cutoff: grid, "
-                "seasons, scaler, validation and model are of rows up to then.",
-                f"![Folds over time]({picture})",
-                "## Mean over folds",
-                _means(content),
-                "Mean ± standard deviation over folds, of scores over all steps of the horizon. The deviation says "
-                "how much folds differ, not how sure the mean is. Better in: the folds in which the model errs "
-                "less. Skill: the share of the RMSE of all folds together that the model saves, give or take what "
-                f"chance may add or take ({CONFIDENCE:.0%}, from a bootstrap over stretches of one horizon).",
-                "## Fold by fold",
-                _by_fold(content),
-            ]
-        )
-        + "\n"
-    )
+    parts = [
+        _verdict(content),
+        f"{len(folds)} folds, {content['step']} steps apart, with {fits} fits: {targets:,} observed targets"
+        f"{of_series} from {first} to {last}. Each fold was forecast from what was known at its cutoff: grid, "
+        "seasons, scaler, validation and model are of rows up to then.",
+        picture,
+        "### Mean over folds",
+        _means(content),
+        "Mean ± standard deviation over folds, of scores over all steps of the horizon. The deviation says "
+        "how much folds differ, not how sure the mean is. Better in: the folds in which the model errs "
+        "less. Skill: the share of the RMSE of all folds together that the model saves, give or take what "
+        f"chance may add or take ({CONFIDENCE:.0%}, from a bootstrap over stretches of one horizon).",
+        "### Fold by fold",
+        _by_fold(content),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def plot_backtest(content: Mapping[str, Any], predictions: pd.DataFrame) -> Figure:
-    """Forecasts of the folds beside what was observed, and the error of each fold.
+    """Forecasts of the folds beside what was observed, and the error of each fold; without folds, a line that says so.
 
     Args:
         content: As `backtests/{run_id}.json` holds it.
         predictions: As `backtests/{run_id}.parquet` holds them, of one series.
     """
+    if not content["folds"]:
+        figure = Figure(figsize=(WIDTH, LEGEND_HEIGHT))
+        figure.text(0.01, 0.4, "No backtest was asked for: backtest.windows is null.")
+        return figure
     figure, axes = panels(2, height=HEIGHT, sharex=True)
     _draw_forecasts(axes[0, 0], predictions)
     _draw_errors(axes[1, 0], content)

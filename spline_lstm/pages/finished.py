@@ -11,12 +11,18 @@ import pandas as pd
 
 from spline_lstm.data.prepared import Prepared, load_prepared
 from spline_lstm.pages.labels import time_format
-from spline_lstm.run.contract import RunPaths, open_preprocessed, open_trained, require_keys, require_same_run
+from spline_lstm.run.contract import (
+    RunPaths,
+    open_backtest,
+    open_preprocessed,
+    open_trained,
+    require_keys,
+    require_same_run,
+)
 from spline_lstm.run.files import read_json
 from spline_lstm.run.params import Params
-from spline_lstm.scores.predictions import SHOWN_SERIES, read_table, shown_series
+from spline_lstm.scores.predictions import SHOWN_SERIES, WINDOW_COLUMNS, read_table, shown_series
 
-FORECAST_COLUMNS = ("series_id", "origin", "timestamp", "step", "y_pred", "y_lower", "y_upper")
 SCORES = ("scale", "metrics", "baselines", "best_baseline", "per_series", "per_step", "intervals", "targets")
 
 
@@ -35,6 +41,8 @@ class FinishedRun:
         predictions: `series_id, origin, timestamp, step, y_true, y_pred, y_lower, y_upper` of the test windows of the
             series that are shown.
         forecast: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper` beyond the last observations.
+        backtest: Its scores of folds, if it was asked for any.
+        folds: Columns as in `predictions`, of the windows of one series in all folds.
     """
 
     params: Params
@@ -46,6 +54,8 @@ class FinishedRun:
     targets: pd.DataFrame
     predictions: pd.DataFrame
     forecast: pd.DataFrame
+    backtest: Mapping[str, Any]
+    folds: pd.DataFrame
 
     @property
     def scored(self) -> Sequence[str]:
@@ -123,7 +133,8 @@ def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
     Raises:
         RunIdMismatchError, InputNotFoundError, ArtifactError: As `open_preprocessed`.
     """
-    require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metrics)
+    named = (paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metrics, paths.backtest)
+    require_same_run(paths, *named)
     prepared = load_prepared(paths)
     meta, _, _ = open_preprocessed(paths)
     training = open_trained(paths)
@@ -137,8 +148,10 @@ def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
         read_table(paths.history, "epoch", "loss", "validation_mse"),
         scores,
         read_table(paths.predictions, "series_id", "y_true", "y_pred"),
-        read_table(paths.predictions, "y_true", *FORECAST_COLUMNS, series=_shown(prepared, scores)),
-        read_table(paths.forecast, *FORECAST_COLUMNS),
+        read_table(paths.predictions, *WINDOW_COLUMNS, series=_shown(prepared, scores)),
+        read_table(paths.forecast, *(column for column in WINDOW_COLUMNS if column != "y_true")),
+        open_backtest(paths),
+        read_table(paths.backtest_predictions, *WINDOW_COLUMNS, series=prepared.names[:1]),
     )
 
 

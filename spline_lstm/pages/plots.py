@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from spline_lstm.pages.backtest import plot_backtest
 from spline_lstm.pages.figures import ACTUAL, MODEL, SETTLED, colors, finish, legend, marker, panels
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import baseline_labels
@@ -77,6 +78,7 @@ DRAWN: dict[str, Callable[[FinishedRun], Figure]] = {
     "test_windows": plot_test_windows,
     "error_by_horizon": plot_error_by_horizon,
     "residuals": plot_residuals,
+    "backtest": lambda run: plot_backtest(run.backtest, run.folds),
     "learning_curve": plot_learning_curve,
     "series": plot_series,
 }

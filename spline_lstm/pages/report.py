@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from spline_lstm.pages.background import data_section, settings_section, training_section
+from spline_lstm.pages.backtest import backtest_section
 from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import baseline_labels, number, table, title
@@ -19,6 +20,7 @@ CAPTIONS = {
     "test_windows": "Forecast against actual on the newest test windows that do not overlap, and on one of them.",
     "error_by_horizon": "Root mean squared error at each step ahead.",
     "residuals": "What the forecasts of all test windows missed.",
+    "backtest": "Each fold's forecast beside what was observed, and its error beside those of the baselines.",
     "learning_curve": "Loss and validation error per epoch; the best checkpoint is the one that was scored.",
     "series": "What was observed, the splits, and what was missing.",
 }
@@ -49,6 +51,8 @@ def render_report(run: FinishedRun) -> str:
         _interval_table(run),
         _series_table(run),
         *(_picture(run, name) for name in ("test_windows", "error_by_horizon", "residuals")),
+        "## Backtest",
+        backtest_section(run.backtest, _picture(run, "backtest")),
         "## Data",
         data_section(run),
         _picture(run, "series"),

@@ -14,7 +14,7 @@ from spline_lstm.run.files import WAY_BACK, read_json, read_pickle, sha256
 SPLIT_SCHEMA = "phase1.split_contract.v1"
 PREPROCESSOR_SCHEMA = "preprocessor.v3"
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-PICTURES = ("forecast", "test_windows", "error_by_horizon", "residuals", "learning_curve", "series")
+PICTURES = ("forecast", "test_windows", "error_by_horizon", "residuals", "backtest", "learning_curve", "series")
 NPZ_KEYS = (
     "feature_names",
     "target_indices",
@@ -40,7 +40,7 @@ PREPROCESSOR_KEYS = (
     "data",
     "covariates",
 )
-BACKTEST_KEYS = ("scale", "step", "folds", "summary", "better", "pooled", "sha256")
+BACKTEST_KEYS = ("scale", "summary", "better", "pooled")  # where there are folds
 REQUIRED_METRICS = ("mae", "mse", "rmse", "mape", "r2")
 
 
@@ -144,7 +144,7 @@ class RunPaths:
 
     @property
     def backtest(self) -> Path:
-        """The scores of folds. A run need not have any, so none of these files are among its artifacts."""
+        """The scores of folds; a run that was asked for none says so in it."""
         return self.root / "backtests" / f"{self.run_id}.json"
 
     @property
@@ -154,14 +154,6 @@ class RunPaths:
     @property
     def backtest_predictions(self) -> Path:
         return self.backtest.with_name(f"{self.run_id}.parquet")
-
-    @property
-    def backtest_page(self) -> Path:
-        return self.backtest.with_name(f"{self.run_id}.md")
-
-    @property
-    def backtest_picture(self) -> Path:
-        return self.backtest.with_name(f"{self.run_id}.png")
 
     def artifacts(self) -> dict[str, tuple[Path, ...]]:
         """The files each stage leaves, in pipeline order."""
@@ -176,6 +168,7 @@ class RunPaths:
             ),
             "evaluate": (self.metrics, self.series_scores, self.predictions),
             "forecast": (self.forecast,),
+            "backtest": (self.backtest, self.backtest_table, self.backtest_predictions),
             "report": (self.report, *map(self.picture, PICTURES), self.metadata),
         }
 
@@ -307,14 +300,15 @@ def open_trained(paths: RunPaths) -> dict[str, Any]:
 
 
 def open_backtest(paths: RunPaths) -> dict[str, Any]:
-    """Pass the gates of a backtest and return its scores.
+    """Pass the gates of a backtest and return its scores, those of `BACKTEST_KEYS` where there are `folds`.
 
     Raises:
         RunIdMismatchError, InputNotFoundError, ArtifactError: As `open_preprocessed`.
     """
     require_same_run(paths, paths.backtest)
     content = read_json(paths.backtest)
-    require_keys(paths.backtest, content, *BACKTEST_KEYS)
+    require_keys(paths.backtest, content, "step", "folds", "sha256")
+    require_keys(paths.backtest, content, *(BACKTEST_KEYS if content["folds"] else ()))
     require_hashes(content["sha256"], paths.backtest_table, paths.backtest_predictions)
     return content
 

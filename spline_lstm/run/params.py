@@ -251,7 +251,7 @@ class EvaluateParams(Section):
 class BacktestParams(Section):
     """Folds that walk forward through the series."""
 
-    windows: Steps = 8
+    windows: Steps | None = None
     step: Steps | None = None
     refit: Annotated[bool | int, BeforeValidator(_refit)] = True
     input: Steps | None = None

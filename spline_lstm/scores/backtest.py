@@ -15,9 +15,12 @@ from spline_lstm.scores.doubt import verdict
 from spline_lstm.scores.evaluation import evaluate_forecasts
 from spline_lstm.scores.folds import Fold
 from spline_lstm.scores.forecasts import Forecasts
-from spline_lstm.scores.predictions import predictions_table, target_span
+from spline_lstm.scores.predictions import WINDOW_COLUMNS, predictions_table, target_span
 
 MODEL = "model"
+LABELS = ("fold", "cutoff", "first", "last", "fitted")  # of a row of the table
+TIME = "datetime64[ns]"
+TYPES = {"fold": np.int32, "series_id": "string", "origin": TIME, "timestamp": TIME, "step": np.int32}  # others: float
 KEPT = ("metrics", "baselines", "best_baseline", "per_step")
 
 
@@ -54,13 +57,17 @@ def backtest_content(folds: Sequence[FoldScores]) -> dict[str, Any]:
     """Scores of folds as plain builtins.
 
     Returns:
-        `folds`, one after the other; of the model and each baseline in `summary` the mean and the standard deviation
-        of each score over folds; in `better`, in how many folds the model has the lower error; and `pooled`, scores
-        of the targets of all folds together, with the `verdict` on them.
+        The `scale` of scores; `folds`, one after the other; of the model and each baseline in `summary` the mean and
+        the standard deviation of each score over folds; in `better`, in how many folds the model has the lower error;
+        and `pooled`, scores of the targets of all folds together, with the `verdict` on them. Without folds, `folds`
+        alone.
     """
+    if not folds:
+        return {"folds": []}
     tables = [_fold_content(each) for each in folds]
     pooled = {key: value for key, value in _pooled(folds).items() if key in KEPT}
     return {
+        "scale": folds[0].facts["scale"],
         "folds": tables,
         "summary": {
             MODEL: _summary([each["metrics"] for each in tables]),
@@ -76,15 +83,19 @@ def backtest_content(folds: Sequence[FoldScores]) -> dict[str, Any]:
 def scores_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """One row for each fold and method."""
     rows = [
-        {**{key: fold[key] for key in ("fold", "cutoff", "first", "last", "fitted")}, "method": name, **scores}
+        {**{key: fold[key] for key in LABELS}, "method": name, **scores}
         for fold in content["folds"]
         for name, scores in {MODEL: fold["metrics"], **fold["baselines"]}.items()
     ]
+    if not rows:
+        return pd.DataFrame(columns=[*LABELS, "method"])
     return pd.DataFrame(rows).astype({"observed": "Int64"})  # baselines have none
 
 
 def fold_predictions(folds: Sequence[FoldScores]) -> pd.DataFrame:
     """All windows in original units: `fold`, the columns of a run's predictions, and what each baseline forecast."""
+    if not folds:
+        return pd.DataFrame({name: pd.Series(dtype=TYPES.get(name, float)) for name in ("fold", *WINDOW_COLUMNS)})
     parts = []
     for each in folds:
         table = predictions_table(each.forecasts, each.names, each.timestamps, each.names)

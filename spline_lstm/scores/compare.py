@@ -12,8 +12,7 @@ from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.scores import metrics
 from spline_lstm.scores.doubt import skill_margins
 from spline_lstm.scores.forecasts import Forecasts
-
-COLUMNS = ("series_id", "origin", "timestamp", "step", "y_true", "y_pred", "y_lower", "y_upper")
+from spline_lstm.scores.predictions import WINDOW_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class _Windows:
                 f"Predictions of {run_id!r} must hold each window once, with all steps in order. "
                 "Received: others. Run `dvc repro` with this run_id."
             )
-        values = {name: table[name].to_numpy(float).reshape(-1, horizon) for name in COLUMNS[4:]}
+        values = {name: table[name].to_numpy(float).reshape(-1, horizon) for name in WINDOW_COLUMNS[4:]}
         return cls(keys, values, table["timestamp"].to_numpy().reshape(-1, horizon))
 
     def at(self, keys: pd.MultiIndex, horizon: int) -> _Windows:
@@ -101,7 +100,7 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
     """Scores on common targets.
 
     Args:
-        predictions: By run_id, two or more, with `COLUMNS`, as a run leaves them.
+        predictions: By run_id, two or more, with `WINDOW_COLUMNS`, as a run leaves them.
 
     Raises:
         ArtifactError: Predictions are not those of whole windows.

@@ -36,7 +36,7 @@ class Fold:
 
 
 def walk_forward(timestamps: pd.DatetimeIndex, params: Params) -> tuple[Fold, ...]:
-    """The folds of a series, oldest first; the newest one ends where the data do.
+    """The folds of a series, oldest first; the newest one ends where the data do. None, where none are asked for.
 
     Args:
         timestamps: `(time,)`, the calendar.
@@ -49,7 +49,7 @@ def walk_forward(timestamps: pd.DatetimeIndex, params: Params) -> tuple[Fold, ..
     asked, horizon = params.backtest, params.windows.horizon
     step, time = asked.step or horizon, len(timestamps)
     span, share = max(step, horizon), train_share(timestamps, params.split)
-    known = [time - span - step * back for back in reversed(range(asked.windows))]
+    known = [time - span - step * back for back in reversed(range(asked.windows or 0))]
     enough = [_can_learn(min(steps, asked.input or steps), share, params, span) for steps in known]
     if not all(enough):
         raise InsufficientDataError(

@@ -15,6 +15,7 @@ from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, reading
 from spline_lstm.scores.forecasts import Forecasts, interval_columns
 
+WINDOW_COLUMNS = ("series_id", "origin", "timestamp", "step", "y_true", "y_pred", "y_lower", "y_upper")
 CHUNK = 4096  # windows per row group
 SHOWN_SERIES = 8  # in pictures
 SHOWN_WINDOWS = 40  # of each of them

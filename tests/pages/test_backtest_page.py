@@ -1,4 +1,4 @@
-"""The page of a backtest says what is sure, and shows means with their spread and every fold."""
+"""The section of a backtest says what is sure, and shows means with their spread and every fold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spline_lstm.pages.backtest import plot_backtest, render_backtest
+from spline_lstm.pages.backtest import backtest_section, plot_backtest
 from spline_lstm.pages.figures import png
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
@@ -81,24 +81,24 @@ def predictions():
     ],
 )
 def test_it_opens_with_what_is_sure(skills, expected):
-    page = render_backtest(content_of(skills), "mine", "mine.png")
+    page = backtest_section(content_of(skills))
 
-    assert page.startswith(f"# Backtest: mine\n\n{expected}")
+    assert page.startswith(expected)
     assert f"{3 if skills['ridge'] > 0 else 0} of 3 folds" in page
 
 
 def test_it_shows_means_with_their_spread_and_each_fold():
-    page = render_backtest(content_of({"naive": 0.5}), "mine", "mine.png")
+    page = backtest_section(content_of({"naive": 0.5}), "![Folds](mine.png)")
 
     assert "3 folds, 4 steps apart, with 3 fits: 12 observed targets from 2024-01-06 to 2024-01-17." in page
     assert "| **model** | 1.000 ± 0.25 | 1.000 ± 0.25 | 1.000 ± 0.25 | 1.000 ± 0.25 | 75.0% ± 25.0 |  |  |" in page
     assert "| 3 of 3 | 50.0% ± 5.0 |" in page
     assert "| 1 | 2024-01-05 | 2024-01-09 | 1 | 1,600 | 400 | 1.000 | 2.000 | 75% |" in page
-    assert "![Folds over time](mine.png)" in page
+    assert "\n\n![Folds](mine.png)\n\n" in page
 
 
 def test_of_many_series_errors_have_no_unit():
-    page = render_backtest(content_of({"naive": 0.5}, series=3), "mine", "mine.png")
+    page = backtest_section(content_of({"naive": 0.5}, series=3))
 
     assert "of up to 3 series" in page
     assert "relative RMSE: model" in page
@@ -109,3 +109,10 @@ def test_the_picture_is_the_same_to_the_byte_with_errors_alike_and_far_apart():
         first, again = (png(plot_backtest(content_of(skills), predictions())) for _ in range(2))
         assert first == again
         assert first.startswith(b"\x89PNG")
+
+
+def test_without_folds_it_says_which_command_makes_them():
+    nothing = {"folds": []}
+
+    assert "dvc exp run -S backtest.windows=8" in backtest_section(nothing)
+    assert png(plot_backtest(nothing, predictions())).startswith(b"\x89PNG")

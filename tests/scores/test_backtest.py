@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sources import symmetric_forecasts
 
@@ -85,3 +86,13 @@ def test_tables_have_every_fold_method_and_target():
             (rmse,) = table.loc[(table["fold"] == fold) & (table["method"] == method), "rmse"]
             assert rmse == pytest.approx(np.sqrt(np.mean((seen["y_true"] - seen[column]) ** 2)))
         assert (part["timestamp"] == part["origin"] + pd.to_timedelta(part["step"], unit="D")).all()
+
+
+def test_tables_without_folds_have_the_columns_and_types_of_those_with_folds():
+    some, none = (fold_predictions(folds) for folds in ([fold_scores(1, 1.0)], []))
+    wide, empty = (scores_table(backtest_content(folds)) for folds in ([fold_scores(1, 1.0)], []))
+    shared = [pa.Table.from_pandas(table[list(none)], preserve_index=False).schema for table in (some, none)]
+
+    assert len(none) == len(empty) == 0
+    assert shared[0].remove_metadata() == shared[1].remove_metadata()
+    assert list(empty) == list(wide)[: len(list(empty))]

@@ -77,7 +77,7 @@ def test_the_message_says_how_many_folds_fit():
 
 def test_too_little_input_is_told_before_anything_is_fitted():
     with pytest.raises(InsufficientDataError, match="of which 0 fit"):
-        walk_forward(days(100), params_of(windows={"horizon": 5, "lookback": 20}, backtest={"input": 26}))
+        walk_forward(days(100), params_of(windows={"horizon": 5, "lookback": 20}, backtest={"windows": 8, "input": 26}))
 
 
 @pytest.mark.parametrize(
