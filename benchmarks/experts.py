@@ -31,11 +31,20 @@ def again(source, windows, validation, params, traits):
     return trained
 fitting.train_forecaster = again
 """
+UNCORRECTED = """
+from dataclasses import replace
+fit = clock.fit_folded
+def uncorrected(*given):
+    folded = fit(*given)
+    return folded and replace(folded, correction=0 * folded.correction)
+clock.fit_folded = uncorrected
+"""
 VARIANTS: dict[str, tuple[dict[str, object], str]] = {
     "**as it is**": ({}, ""),
     "weights by least squares alone": ({}, "combination.DEPARTURE = 1e6"),
     "weights of the prior": ({}, "combination.DEPARTURE = 1e-6"),
     "no folded ridge": ({}, "clock.fit_folded = lambda *_: None"),
+    "no correction of the folded ridge": ({}, UNCORRECTED),
     "never logarithms": ({"data.log": False}, ""),
     "two members": ({"model.members": [10**6, 10**6]}, ""),
     "learned from validation rows, too, as the final fit does": ({}, FINAL),

@@ -258,6 +258,7 @@ PATCHED = {
     "weights by least squares alone": "combination.DEPARTURE > 1e5",
     "weights of the prior": "combination.DEPARTURE < 1e-5",
     "no folded ridge": "clock.fit_folded(7, 7, 7) is None",
+    "no correction of the folded ridge": "clock.fit_folded.__name__ == 'uncorrected'",
     "learned from validation rows, too, as the final fit does": "fitting.train_forecaster.__name__ == 'again'",
 }
 PATCHES = {title: patch for title, (_, patch) in {**VARIANTS, **experts.VARIANTS}.items() if patch}

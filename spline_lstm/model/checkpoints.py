@@ -7,7 +7,7 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import keras
 import pydantic
@@ -47,7 +47,7 @@ class ForecasterSettings(pydantic.BaseModel):
     units: Annotated[int, Field(ge=2, le=4096, strict=True)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     linear: bool
-    cycles: Annotated[int, Field(ge=0, le=256, strict=True)]
+    cycles: Literal[0] | Annotated[int, Field(ge=2, le=256, strict=True)]
     season: Annotated[int, Field(gt=0, le=256, strict=True)]
     share: Annotated[float, Field(ge=0, le=1)]
     folded_share: Annotated[float, Field(ge=0, le=1)]

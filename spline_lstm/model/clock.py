@@ -95,7 +95,7 @@ def new_forecaster(
     input_scale, output_scale = typical_sizes(source, train, ridge.effects)
     settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
     if folded:
-        settings |= {"cycles": len(folded.kernel), "season": folded.season}
+        settings |= {"cycles": folded.seen, "season": folded.season}
     model = SplineForecaster(**settings)
     model.set_linear(ridge)
     if folded:

@@ -1,13 +1,15 @@
 """A ridge on a long past, folded at the season: one small map from cycles to the cycles ahead, shared by all phases.
 
 It sees much further back than a window, by few weights, and reverts to the mean of what it sees: it errs otherwise than
-a map from a window's last value. In the manner of TimeBase (Huang et al. 2025), whose periods share one map, too.
+a map from a window's last value. In the manner of TimeBase (Huang et al. 2025), whose periods share one map, too. What
+the map missed of the newest cycle, had it forecast that one, corrects what it says of those ahead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,26 +22,36 @@ SEEN_CYCLES = 2  # train rows hold so many times the cycles at least
 MOST_WINDOWS, MOST_JUDGES = 1 << 14, 1 << 12  # evenly spread
 CHUNK_FLOATS = 1 << 22
 
+Samples = Iterator[tuple[np.ndarray, np.ndarray]]  # inputs and targets, `(samples, ...)` each, some at a time
+
 
 @dataclass(frozen=True)
 class FoldedRidge:
-    """Linear map from the newest cycles to those ahead.
+    """Linear map from the newest cycles to those ahead, and from what it missed of the newest one to what it will miss.
 
     Attributes:
         kernel: `(cycles, ceil(horizon / season))`, float32.
+        correction: `(season, horizon)`, float32.
         season: Steps.
-        penalty: The share of the input variance that was chosen.
+        penalties: The shares of the input variance that were chosen, for the one and the other.
     """
 
     kernel: np.ndarray
+    correction: np.ndarray
     season: int
-    penalty: float
+    penalties: tuple[float, float]
+
+    @property
+    def seen(self) -> int:
+        """How many cycles a window must show: one more than the map reads, for it to forecast the newest one, too."""
+        return len(self.kernel) + 1
 
 
 def fit_folded(
     source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: int, steps: int
 ) -> FoldedRidge | None:
     """Solve on train windows for some numbers of cycles and all penalties; keep what errs least on validation windows.
+    The correction is solved for the map that was kept.
 
     Args:
         source: Where windows are cut from.
@@ -57,64 +69,82 @@ def fit_folded(
     if not 1 < season <= LONGEST_SEASON or choices[0] < 2:
         return None
     train, validation = train.at_most(MOST_WINDOWS), validation.at_most(MOST_JUDGES)
-    found = [_fit(source.with_cycles(count, season, effects), train, validation) for count in choices]
-    return min(found, key=lambda candidate: candidate[1])[0]
+    sources = [source.with_cycles(count + 1, season, effects) for count in choices]
+    found = [(longer, *_best(partial(_samples, longer), train, validation)) for longer in sources]
+    longer, kernel, penalty, _ = min(found, key=lambda candidate: candidate[3])
+    correction, other, _ = _best(partial(_misses, longer, kernel), train, validation)
+    return FoldedRidge(kernel, correction, season, (penalty, other))
 
 
 def refit_folded(source: WindowSource, windows: WindowIndex, effects: np.ndarray, folded: FoldedRidge) -> FoldedRidge:
-    """The map that other windows ask for, with the cycles and the penalty that were chosen, beside the same effects."""
-    longer = source.with_cycles(len(folded.kernel), folded.season, effects)
-    kernel = _kernels(longer, windows.at_most(MOST_WINDOWS), [folded.penalty])[0]
-    return replace(folded, kernel=kernel.astype(np.float32))
+    """The maps that other windows ask for, with the cycles and penalties that were chosen, beside the same effects."""
+    longer, windows = source.with_cycles(folded.seen, folded.season, effects), windows.at_most(MOST_WINDOWS)
+    kernel = _maps(_samples(longer, windows), folded.penalties[:1])[0]
+    correction = _maps(_misses(longer, kernel, windows), folded.penalties[1:])[0]
+    return replace(folded, kernel=kernel, correction=correction)
 
 
-def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> tuple[FoldedRidge, float]:
-    """The best penalty's map, and its squared validation error."""
-    kernels = _kernels(source, train, PENALTIES)
+def _best(
+    samples: Callable[[WindowIndex], Samples], train: WindowIndex, validation: WindowIndex
+) -> tuple[np.ndarray, float, float]:
+    """The map of the best penalty, that penalty, and the squared validation error."""
+    maps = _maps(samples(train), PENALTIES)
     errors = np.zeros(len(PENALTIES))
-    for cycles, targets in _samples(source, validation):
-        for index, kernel in enumerate(kernels):
-            errors[index] += np.nansum((cycles @ kernel - targets) ** 2)
+    for inputs, targets in samples(validation):
+        for index, each in enumerate(maps):
+            errors[index] += np.nansum((inputs @ each - targets) ** 2)
     best = int(np.argmin(errors))
-    folded = FoldedRidge(kernels[best].astype(np.float32), source.season, float(PENALTIES[best]))
-    return folded, float(errors[best])
+    return maps[best], float(PENALTIES[best]), float(errors[best])
 
 
-def _kernels(source: WindowSource, windows: WindowIndex, penalties: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The map of each penalty: `(penalties, cycles, cycles ahead)`."""
-    ahead = -(-source.horizon // source.season)
-    grams, cross = np.zeros((ahead, source.cycles, source.cycles)), np.zeros((source.cycles, ahead))
-    for cycles, targets in _samples(source, windows):
+def _maps(samples: Samples, penalties: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The linear map of each penalty, from observed targets alone: `(penalties, inputs, outputs)`, float32."""
+    grams: np.ndarray = np.zeros(0)
+    cross: np.ndarray = np.zeros(0)
+    for inputs, targets in samples:
+        if not grams.size:
+            grams = np.zeros((targets.shape[1], inputs.shape[1], inputs.shape[1]))
+            cross = np.zeros((inputs.shape[1], targets.shape[1]))
         whole = None
-        for cycle, observed in enumerate(np.isfinite(targets).T):
+        for output, observed in enumerate(np.isfinite(targets).T):
             if observed.all():
-                whole = cycles.T @ cycles if whole is None else whole
-                grams[cycle] += whole
-                cross[:, cycle] += cycles.T @ targets[:, cycle]
+                whole = inputs.T @ inputs if whole is None else whole
+                grams[output] += whole
+                cross[:, output] += inputs.T @ targets[:, output]
             else:
-                grams[cycle] += cycles[observed].T @ cycles[observed]
-                cross[:, cycle] += cycles[observed].T @ targets[observed, cycle]
-    kernels = np.empty((len(penalties), *cross.shape))
-    for cycle, gram in enumerate(grams):
+                grams[output] += inputs[observed].T @ inputs[observed]
+                cross[:, output] += inputs[observed].T @ targets[observed, output]
+    maps = np.empty((len(penalties), *cross.shape), np.float32)
+    for output, gram in enumerate(grams):
         values, vectors = np.linalg.eigh(gram)
         unit = np.trace(gram) / len(gram) + np.finfo(float).tiny
-        rotated = vectors.T @ cross[:, cycle]
+        rotated = vectors.T @ cross[:, output]
         for index, penalty in enumerate(penalties):
-            kernels[index, :, cycle] = vectors @ (rotated / (np.maximum(values, 0) + penalty * unit))
-    return kernels
+            maps[index, :, output] = vectors @ (rotated / (np.maximum(values, 0) + penalty * unit))
+    return maps
 
 
-def _samples(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _samples(source: WindowSource, windows: WindowIndex) -> Samples:
     """Every phase of every window: `(samples, cycles)`, and targets, `(samples, cycles ahead)`, NaN where missing."""
-    ahead = -(-source.horizon // source.season)
-    surplus = ahead * source.season - source.horizon
+    for cycles, targets in _chunks(source, windows):
+        ahead = -(-source.horizon // source.season)
+        surplus = ahead * source.season - source.horizon
+        targets = np.pad(targets, ((0, 0), (0, surplus)), constant_values=np.nan)
+        targets = np.swapaxes(targets.reshape(len(cycles), ahead, source.season), 1, 2)
+        yield cycles[:, :, 1:].reshape(-1, source.cycles - 1), targets.reshape(-1, ahead)
+
+
+def _misses(source: WindowSource, kernel: np.ndarray, windows: WindowIndex) -> Samples:
+    """What a map misses of the newest cycle, `(windows, season)`, and of the targets, `(windows, horizon)`."""
+    for cycles, targets in _chunks(source, windows):
+        ahead = np.swapaxes(cycles[:, :, 1:] @ kernel, 1, 2).reshape(len(cycles), -1)
+        yield cycles[:, :, -1] - cycles[:, :, :-1] @ kernel[:, 0], targets - ahead[:, : source.horizon]
+
+
+def _chunks(source: WindowSource, windows: WindowIndex) -> Samples:
+    """Cycles of some windows at a time, `(windows, season, cycles)`, and targets, less the mean and known effects."""
     size = max(1, CHUNK_FLOATS // (source.cycles * source.season))
     for rows, origins in windows.chunks(size):
         cycles, level, _ = source.folded(rows, origins)
         targets = source.outputs(rows, origins) - level - source.effect_ahead(rows, origins)
-        targets = np.pad(targets, ((0, 0), (0, surplus)), constant_values=np.nan)
-        targets = np.swapaxes(targets.reshape(len(rows), ahead, source.season), 1, 2)
-        yield (
-            np.swapaxes(cycles, 1, 2).reshape(-1, source.cycles).astype(float),
-            targets.reshape(-1, ahead).astype(float),
-        )
+        yield np.swapaxes(cycles, 1, 2).astype(float), targets.astype(float)

@@ -196,7 +196,7 @@ class SplineForecaster(keras.Model):
         units: Width of the recurrent state.
         dropout: Share of the decoder's state dropped in training.
         linear: Whether a linear forecast lies underneath.
-        cycles: Of the folded past; 0 for none.
+        cycles: Of the folded past, 2 or more; 0 for none. The map reads one less of them, see `FoldedRidge.seen`.
         season: Steps of a cycle.
         share: Of the members in the forecast, 0 to 1; without `linear` it is 1.
         folded_share: Of the forecast from the folded past, 0 to 1.
@@ -275,9 +275,11 @@ class SplineForecaster(keras.Model):
             for number, steps in enumerate(members)
         ]
         self.effects = KnownEffects(known + calendar, static, name="effects") if known + calendar else None
-        self.linear = keras.layers.Dense(horizon, use_bias=False, trainable=False, name="linear") if linear else None
         ahead = -(-horizon // season)
-        self.folded = keras.layers.Dense(ahead, use_bias=False, trainable=False, name="folded") if cycles else None
+        fixed = {"use_bias": False, "trainable": False}
+        self.linear = keras.layers.Dense(horizon, name="linear", **fixed) if linear else None
+        self.folded = keras.layers.Dense(ahead, name="folded", **fixed) if cycles else None
+        self.correction = keras.layers.Dense(horizon, name="correction", **fixed) if cycles else None
         self.build_all()
 
     def build_all(self) -> None:
@@ -319,7 +321,9 @@ class SplineForecaster(keras.Model):
     def set_folded(self, folded: FoldedRidge) -> None:
         """Set the forecast from the folded past."""
         assert self.folded is not None
+        assert self.correction is not None
         self.folded.set_weights([folded.kernel])
+        self.correction.set_weights([folded.correction])
 
     def known_effects(self) -> np.ndarray:
         """`(1 + static, known + calendar)`, see `Covariates.effect`."""
@@ -339,9 +343,12 @@ class SplineForecaster(keras.Model):
     def folded_forecast(self, windows: Windows) -> Any:
         """From the folded past, without the effects of known covariates: `(batch, horizon)`, standardized."""
         assert self.folded is not None
-        ahead = self.folded(ops.transpose(windows.cycles, (0, 2, 1)))
-        cycles = ops.reshape(ops.transpose(ahead, (0, 2, 1)), (-1, ahead.shape[2] * self.season))
-        return cycles[:, : self.horizon] + windows.level
+        assert self.correction is not None
+        cycles = ops.transpose(windows.cycles, (0, 2, 1))
+        ahead = ops.transpose(self.folded(cycles[:, :, 1:]), (0, 2, 1))
+        ahead = ops.reshape(ahead, (-1, ahead.shape[1] * self.season))
+        missed = cycles[:, :, -1] - self.folded(cycles[:, :, :-1])[:, :, 0]
+        return ahead[:, : self.horizon] + self.correction(missed) + windows.level
 
     def call(self, windows: Windows, training: bool = False) -> Any:
         windows, level, ahead = self._level_free(windows)

@@ -42,13 +42,19 @@ def trained():
 def test_closed_forms_are_those_of_all_windows(trained):
     trained, everything, *_ = trained
 
-    (linear,), (folded,) = trained.model.linear.get_weights(), trained.model.folded.get_weights()
+    model = trained.model
+    (linear,), (folded,), (correction,) = (
+        each.get_weights() for each in (model.linear, model.folded, model.correction)
+    )
 
     np.testing.assert_array_equal(linear, refit_ridge(trained.source, everything, trained.ridge).kernel)
     effects = trained.model.known_effects()
-    np.testing.assert_array_equal(folded, refit_folded(trained.source, everything, effects, trained.folded).kernel)
+    again = refit_folded(trained.source, everything, effects, trained.folded)
+    np.testing.assert_array_equal(folded, again.kernel)
+    np.testing.assert_array_equal(correction, again.correction)
     assert (linear != trained.ridge.kernel).any()
     assert (folded != trained.folded.kernel).any()
+    assert (correction != trained.folded.correction).any()
 
 
 def test_the_recurrence_goes_on_for_a_part_of_its_epochs_and_shares_stay(trained):

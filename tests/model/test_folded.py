@@ -21,11 +21,27 @@ NOTHING = np.zeros((1, 0), np.float32)  # effects of no covariates
 
 
 def forecast_of(folded, source, windows):
-    """What a map says of the cycles ahead, spelled out."""
-    longer = source.with_cycles(len(folded.kernel), folded.season, NOTHING)
+    """What the maps say of the cycles ahead, spelled out."""
+    longer = source.with_cycles(folded.seen, folded.season, NOTHING)
     cycles, level, _ = longer.folded(windows.rows, windows.origins)
-    ahead = np.einsum("wcs,ck->wks", cycles, folded.kernel).reshape(len(cycles), -1)
-    return ahead[:, : source.horizon] + level
+    ahead = np.einsum("wcs,ck->wks", cycles[:, 1:], folded.kernel).reshape(len(cycles), -1)
+    missed = cycles[:, -1] - np.einsum("wcs,c->ws", cycles[:, :-1], folded.kernel[:, 0])
+    return ahead[:, : source.horizon] + missed @ folded.correction + level
+
+
+def best_of_ridges(inputs, targets, judge):
+    """By plain least squares for each penalty and output; the one with the least error, and its penalty."""
+    maps = []
+    for penalty in PENALTIES:
+        columns = []
+        for wanted in targets.T:
+            seen, known = inputs[np.isfinite(wanted)], wanted[np.isfinite(wanted)]
+            width = inputs.shape[1]
+            stacked = np.vstack([seen, np.sqrt(penalty * np.sum(seen**2) / width) * np.eye(width)])
+            columns.append(np.linalg.lstsq(stacked, np.append(known, np.zeros(width)), rcond=None)[0])
+        maps.append(np.stack(columns, axis=1))
+    best = int(np.argmin([judge(each) for each in maps]))
+    return maps[best], PENALTIES[best]
 
 
 def seasonal(rng, steps, missing=0.0):
@@ -77,37 +93,38 @@ def test_cycles_are_what_a_loop_over_known_steps_gives(seed, cycles, season, sta
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2])
-def test_the_map_is_the_best_of_ridge_regressions_on_spelled_out_samples(missing):
+def test_the_maps_are_the_best_of_ridge_regressions_on_spelled_out_samples(missing):
     rng = np.random.default_rng(0)
     source = source_of(np.stack([seasonal(rng, 400, missing)]), (SEASON,), 20, 12, 3.0)
     train, validation = windows_between(source, 0, 250), windows_between(source, 260, 330)
+    none = np.zeros((SEASON, 12))
 
     found = fit_folded(source, train, validation, NOTHING, SEASON, steps=120)
 
-    cycles = len(found.kernel)
-    assert cycles == 12
-    longer = source.with_cycles(cycles, SEASON, NOTHING)
-    folded, level, _ = longer.folded(train.rows, train.origins)
-    targets = source.outputs(train.rows, train.origins) - level
-    inputs = np.swapaxes(folded, 1, 2)
-    errors, kernels = [], []
-    for penalty in PENALTIES:
-        columns = []
-        for cycle in range(3):
-            pairs = [
-                (inputs[window, phase], targets[window, cycle * SEASON + phase])
-                for window in range(len(targets))
-                for phase in range(SEASON)
-                if cycle * SEASON + phase < 12 and np.isfinite(targets[window, cycle * SEASON + phase])
-            ]
-            samples, wanted = np.stack([pair[0] for pair in pairs]).astype(float), np.array([pair[1] for pair in pairs])
-            strength = penalty * np.sum(samples**2) / cycles
-            stacked = np.vstack([samples, np.sqrt(strength) * np.eye(cycles)])  # ridge as plain least squares
-            columns.append(np.linalg.lstsq(stacked, np.append(wanted, np.zeros(cycles)), rcond=None)[0])
-        kernels.append(np.stack(columns, axis=1))
-        forecast = forecast_of(FoldedRidge(kernels[-1], SEASON, 0.1), source, validation)
-        errors.append(np.nanmean((source.outputs(validation.rows, validation.origins) - forecast) ** 2))
-    np.testing.assert_allclose(found.kernel, kernels[int(np.argmin(errors))], atol=1e-4)
+    assert found.seen == 13
+    longer = source.with_cycles(13, SEASON, NOTHING)
+    cycles, level, _ = longer.folded(train.rows, train.origins)
+    cycles, targets = cycles.astype(float), (source.outputs(train.rows, train.origins) - level).astype(float)
+    inputs = [cycles[window, 1:, phase] for window in range(len(cycles)) for phase in range(SEASON)]
+    wanted = [
+        [targets[window, step] if step < 12 else np.nan for step in range(phase, 3 * SEASON, SEASON)]
+        for window in range(len(cycles))
+        for phase in range(SEASON)
+    ]
+
+    def error(kernel, correction=none):
+        forecast = forecast_of(FoldedRidge(kernel, correction, SEASON, (0.1, 0.1)), source, validation)
+        return np.nanmean((source.outputs(validation.rows, validation.origins) - forecast) ** 2)
+
+    kernel, penalty = best_of_ridges(np.array(inputs), np.array(wanted), error)
+    missed = cycles[:, -1] - np.einsum("wcs,c->ws", cycles[:, :-1], kernel[:, 0])
+    rest = source.outputs(train.rows, train.origins) - forecast_of(
+        FoldedRidge(kernel, none, SEASON, (0.1, 0.1)), source, train
+    )
+    correction, other = best_of_ridges(missed, rest, lambda each: error(kernel, each))
+    np.testing.assert_allclose(found.kernel, kernel, atol=1e-4)
+    np.testing.assert_allclose(found.correction, correction, atol=1e-3)
+    assert found.penalties == pytest.approx((penalty, other))
 
 
 @pytest.mark.parametrize(("season", "steps"), [(1, 10_000), (LONGEST_SEASON + 1, 10_000), (SEASON, 3 * SEASON)])
@@ -122,18 +139,20 @@ def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
     rng = np.random.default_rng(1)
     keras.utils.set_random_seed(1)
     source = source_of(np.stack([seasonal(rng, 300, 0.1)]), (SEASON,), 20, 12, 3.0)
-    windows, folded = windows_between(source, 20, 250), FoldedRidge(rng.normal(size=(7, 3)).astype("f"), SEASON, 0.1)
+    windows = windows_between(source, 20, 250)
+    maps = (rng.normal(size=shape).astype("f") for shape in ((7, 3), (SEASON, 12)))
+    folded = FoldedRidge(*maps, SEASON, (0.1, 0.1))
     ridge = RidgeForecaster(rng.normal(size=(20, 12)).astype("f"), np.zeros((1, 0), "f"), 0.1)
     model = SplineForecaster(
         lookback=20, horizon=12, rows=1, past=0, known=0, calendar=0, static=0, members=[20], segment=5, coefficients=3,
-        degree=3, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True, cycles=7, season=SEASON, folded_share=1.0,
+        degree=3, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True, cycles=8, season=SEASON, folded_share=1.0,
         share=0.0,
     )  # fmt: skip
     model.set_linear(ridge)
     model.set_folded(folded)
     rows, origins = windows.rows, windows.origins
 
-    reach = np.minimum((origins[:, None] + 1) / (7 * SEASON), 1)
+    reach = np.minimum((origins[:, None] + 1) / (8 * SEASON), 1)
     expected = forecast_of(folded, source, windows) * reach + ridge.predict(source, rows, origins) * (1 - reach)
     np.testing.assert_allclose(predict(model, source, rows, origins), expected, atol=1e-4)
     errors = combine(model, source, windows)
@@ -160,3 +179,4 @@ def test_known_effects_are_taken_out_of_the_past_and_put_back_ahead():
     found = fit_folded(source, windows, windows, slopes, SEASON, 200)
     expected = fit_folded(plain, windows, windows, NOTHING, SEASON, 200)
     np.testing.assert_allclose(found.kernel, expected.kernel, atol=1e-4)
+    np.testing.assert_allclose(found.correction, expected.correction, atol=1e-3)
