@@ -44,7 +44,7 @@ bench-unseen: $(INSTALLED)  ## the defaults on a series that was made for it
 bench-panel: $(INSTALLED)  ## time and memory on up to 10,000 series; half an hour
 	python -m benchmarks.panel
 
-bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER
+bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER; an hour
 	python -m benchmarks.field --data $(FIELD)
 
 bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD
