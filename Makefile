@@ -32,7 +32,7 @@ bench-ablation: $(INSTALLED)  ## what each part of the model is worth, on DATA; 
 bench-experts: $(INSTALLED)  ## what experts, weights, logarithms and the final fit are worth, on FIELD
 	python -m benchmarks.experts --data $(FIELD)
 
-bench-covariates: $(INSTALLED)  ## what covariates are worth, on the example; half an hour
+bench-covariates: $(INSTALLED)  ## what covariates are worth, on the example; ten minutes
 	python -m benchmarks.covariates
 
 bench-speed: $(INSTALLED) $(PEERS)  ## speed beside neuralforecast, on DATA; a quarter of an hour

@@ -40,7 +40,9 @@ def test_a_forced_repetition_leaves_the_lock_file_as_it_was(finished):
 
     printed = finished.ok("dvc", "repro", "--force")
 
-    assert sorted(RAN.findall(printed)) == sorted(["preflight", *finished.paths("first").artifacts(), "check"])
+    ran = RAN.findall(printed)
+    ran.remove("backtest")  # it may run at any time before the report
+    assert ran == ["preflight", "preprocess", "train", "evaluate", "forecast", "report", "check"]
     assert (finished.path / "dvc.lock").read_bytes() == before
 
 
@@ -50,8 +52,8 @@ def test_an_evaluation_parameter_does_not_retrain(finished):
 
     ran = RAN.findall(finished.ok("dvc", "repro"))
 
-    assert sorted(ran[1:-2]) == ["backtest", "evaluate", "forecast"]
-    assert ran[-2:] == ["report", "check"]
+    ran.remove("backtest")
+    assert ran[1:] == ["evaluate", "forecast", "report", "check"]
     scores = json.loads(paths.metrics.read_text(encoding="utf-8"))["metrics"]
     assert scores["coverage"] < 0.8 < scores["coverage_90"]
     assert "| 90% | " in paths.report.read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from conftest import Project, outcome
 
-from spline_lstm.run.files import write_json
+from spline_lstm.run.files import sha256, write_json
+from spline_lstm.scores.predictions import write_parquet
 
 STEPS, HORIZON, FOLDS = 160, 4, 3
 RUN = "walk"
@@ -54,12 +55,27 @@ def test_one_command_of_dvc_leaves_every_file_and_is_not_repeated(walked):
 
     assert (content["run_id"], len(content["folds"])) == (RUN, FOLDS)
     assert [fold["fitted"] for fold in content["folds"]] == [1, 2, 3]
-    assert "### Fold by fold" in page
+    assert page.split("### Fold by fold")[1].split("\n## ")[0].count("\n| ") == FOLDS + 2
     assert f"({RUN}.backtest.png)" in page
     assert paths.picture("backtest").read_bytes().startswith(b"\x89PNG")
     assert len(pd.read_parquet(paths.backtest_predictions)) == FOLDS * HORIZON
     assert "up to date" in walked.ok("dvc", "status")
     assert "Running stage" not in walked.ok("dvc", "repro")
+
+
+def test_the_picture_shows_a_series_of_the_folds_even_if_the_last_split_has_it_no_more(walked, tmp_path):
+    project = walked.copy(tmp_path / "project")
+    paths = project.paths(RUN)
+    windows = pd.read_parquet(paths.backtest_predictions)
+    with paths.backtest_predictions.open("wb") as file:
+        write_parquet(file, windows.assign(series_id="gone"))
+    content = json.loads(paths.backtest.read_text(encoding="utf-8"))
+    content["sha256"][paths.backtest_predictions.name] = sha256(paths.backtest_predictions)
+    write_json(paths.backtest, content)
+
+    done = project.stage("report")
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_run_that_was_asked_for_no_folds_says_so(finished):
@@ -68,6 +84,8 @@ def test_a_run_that_was_asked_for_no_folds_says_so(finished):
     assert json.loads(paths.backtest.read_text(encoding="utf-8"))["folds"] == []
     assert len(pd.read_csv(paths.backtest_table)) == len(pd.read_parquet(paths.backtest_predictions)) == 0
     assert "dvc exp run -S backtest.windows=8" in paths.report.read_text(encoding="utf-8")
+    finished.ok("dvc", "checkout")
+    finished.ok("dvc", "metrics", "show")
 
 
 def test_bytes_do_not_depend_on_workers_nor_earlier_folds_on_later_rows(walked, tmp_path):

@@ -42,7 +42,7 @@ class FinishedRun:
             series that are shown.
         forecast: `series_id, origin, timestamp, step, y_pred, y_lower, y_upper` beyond the last observations.
         backtest: Its scores of folds, if it was asked for any.
-        folds: Columns as in `predictions`, of the windows of one series in all folds.
+        folds: Columns as in `predictions`, of the windows of the first series of the folds.
     """
 
     params: Params
@@ -140,6 +140,7 @@ def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
     training = open_trained(paths)
     scores = read_json(paths.metrics)
     require_keys(paths.metrics, scores, *SCORES)
+    in_folds = read_table(paths.backtest_predictions, "series_id")["series_id"].unique()
     return FinishedRun(
         params,
         prepared,
@@ -151,7 +152,7 @@ def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
         read_table(paths.predictions, *WINDOW_COLUMNS, series=_shown(prepared, scores)),
         read_table(paths.forecast, *(column for column in WINDOW_COLUMNS if column != "y_true")),
         open_backtest(paths),
-        read_table(paths.backtest_predictions, *WINDOW_COLUMNS, series=prepared.names[:1]),
+        read_table(paths.backtest_predictions, *WINDOW_COLUMNS, series=in_folds[:1]),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spline_lstm.run.errors import ArtifactError
@@ -67,7 +68,7 @@ def read_table(path: Path, *columns: str, series: Sequence[str] | None = None) -
     """
     times = [column for column in ("timestamp", "origin") if column in columns]
     names = {"dtype": {"series_id": str}, "keep_default_na": False, "na_values": [""]}  # a series may be called NA
-    wanted = None if series is None else [("series_id", "in", list(series))]
+    wanted = None if series is None else pc.field("series_id").isin(pa.array(series, pa.string()))
     with reading(path) as file:
         try:
             if path.suffix == ".parquet":
