@@ -51,7 +51,7 @@ def fit_folded(
     source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: int, steps: int
 ) -> FoldedRidge | None:
     """Solve on train windows for some numbers of cycles and all penalties; keep what errs least on validation windows.
-    The correction is solved for the map that was kept.
+    Numbers of cycles are judged with their correction, since it mends the one more than the other.
 
     Args:
         source: Where windows are cut from.
@@ -69,11 +69,13 @@ def fit_folded(
     if not 1 < season <= LONGEST_SEASON or choices[0] < 2:
         return None
     train, validation = train.at_most(MOST_WINDOWS), validation.at_most(MOST_JUDGES)
-    sources = [source.with_cycles(count + 1, season, effects) for count in choices]
-    found = [(longer, *_best(partial(_samples, longer), train, validation)) for longer in sources]
-    longer, kernel, penalty, _ = min(found, key=lambda candidate: candidate[3])
-    correction, other, _ = _best(partial(_misses, longer, kernel), train, validation)
-    return FoldedRidge(kernel, correction, season, (penalty, other))
+    found = []
+    for count in choices:
+        longer = source.with_cycles(count + 1, season, effects)
+        kernel, penalty, _ = _best(partial(_samples, longer), train, validation)
+        correction, other, error = _best(partial(_misses, longer, kernel), train, validation)
+        found.append((FoldedRidge(kernel, correction, season, (penalty, other)), error))
+    return min(found, key=lambda candidate: candidate[1])[0]
 
 
 def refit_folded(source: WindowSource, windows: WindowIndex, effects: np.ndarray, folded: FoldedRidge) -> FoldedRidge:

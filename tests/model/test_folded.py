@@ -127,6 +127,25 @@ def test_the_maps_are_the_best_of_ridge_regressions_on_spelled_out_samples(missi
     assert found.penalties == pytest.approx((penalty, other))
 
 
+@pytest.mark.parametrize("seed", range(10, 18))
+def test_the_number_of_cycles_is_the_one_whose_corrected_map_errs_least(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    source = source_of(np.stack([seasonal(rng, 600)]), (SEASON,), 20, 12, 3.0)
+    train, validation = windows_between(source, 0, 400), windows_between(source, 410, 580)
+    truth = source.outputs(validation.rows, validation.origins)
+
+    counts = "spline_lstm.model.folded.CYCLES"
+    monkeypatch.setattr(counts, (6, 12, 24))
+    found = fit_folded(source, train, validation, NOTHING, SEASON, steps=400)
+
+    errors = {}
+    for count in (6, 12, 24):
+        monkeypatch.setattr(counts, (count,))
+        alone = fit_folded(source, train, validation, NOTHING, SEASON, steps=400)
+        errors[count + 1] = np.nanmean((truth - forecast_of(alone, source, validation)) ** 2)
+    assert found.seen == min(errors, key=errors.get)
+
+
 @pytest.mark.parametrize(("season", "steps"), [(1, 10_000), (LONGEST_SEASON + 1, 10_000), (SEASON, 3 * SEASON)])
 def test_there_is_none_without_a_season_or_enough_of_it(season, steps):
     source = source_of(np.stack([seasonal(np.random.default_rng(0), 400)]), (), 20, 12)
