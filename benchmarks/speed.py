@@ -27,11 +27,12 @@ from spline_lstm.data.prepared import Prepared
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
+from spline_lstm.model.batches import MemberInputs, TrainBatches
 from spline_lstm.model.clock import new_forecaster
 from spline_lstm.model.fitting import train_forecaster
 from spline_lstm.model.linear import Remainder
 from spline_lstm.model.ridge import fit_ridge
-from spline_lstm.model.training import MemberInputs, compiled_step, predict, train_batches
+from spline_lstm.model.training import compiled_step, predict
 from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
@@ -154,9 +155,9 @@ def _step_of_ours(params: Params) -> float:
     source, train = prepared.source.without_clock(), prepared.windows("train")
     ridge = fit_ridge(source, train, prepared.windows("validation"))
     model = new_forecaster(source, train, params, ridge)
-    step, _ = compiled_step(model, params.train.learning_rate)
+    step, *_ = compiled_step(model, params.train.learning_rate)
     seen = MemberInputs(Remainder(source, ridge.effects), model.segment_starts)
-    batches = train_batches(seen, train, WINDOWS, np.random.default_rng(0), True)
+    batches = TrainBatches(seen, train, WINDOWS, np.random.default_rng(0), True)
     return _median_seconds(lambda: float(step(*next(batches))))
 
 

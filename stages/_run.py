@@ -6,11 +6,12 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from spline_lstm.run.contract import RunPaths, SharedPaths
 from spline_lstm.run.errors import PipelineError
@@ -19,7 +20,7 @@ from spline_lstm.run.params import Params, load_params
 ROOT = Path("artifacts")
 SHARED = SharedPaths(ROOT)
 OUTCOME_VARIABLE = "SPLINE_LSTM_OUTCOME"  # a file that gets the line for machines too
-INTERRUPTED = 130
+STOPPED = 128  # and the number of the signal, as shells have it
 
 Work = Callable[[argparse.Namespace], Mapping[str, Any]]
 
@@ -33,14 +34,17 @@ def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None
     Returns:
         The exit code: 0, that of the error's type, or 1 with a traceback for a defect of ours.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     options = parser.parse_args(arguments)
     try:
         outcome = {"ok": True, "exit_code": 0, **work(options)}
     except PipelineError as error:
         outcome = _failure(error.exit_code, type(error).__name__, str(error))
-    except KeyboardInterrupt:
-        outcome = _failure(INTERRUPTED, "Interrupted", "The stage was interrupted. Run it again.")
+    except KeyboardInterrupt as stop:
+        code = STOPPED + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
+        again = "Run it again: a training goes on after its last finished epoch."
+        outcome = _failure(code, "Interrupted", f"The stage was interrupted. {again}")
     except Exception as error:  # noqa: BLE001 - the outermost frame: a defect of ours must still leave its line
         traceback.print_exc()
         outcome = _failure(1, type(error).__name__, f"This is a defect of the pipeline, please report it: {error}")
@@ -52,6 +56,14 @@ def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None
         with Path(target).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
     return int(outcome["exit_code"])
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which must leave as quietly as Ctrl-C."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
 
 
 def import_tensorflow() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from spline_lstm.data.prepared import load_prepared
+from spline_lstm.model.snapshots import Snapshots, training_key
 from spline_lstm.run.files import sha256, write_json, write_text
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
+
+if TYPE_CHECKING:
+    from spline_lstm.model.training import Epoch
 
 log = logging.getLogger(__name__)
 
@@ -28,22 +31,20 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     from spline_lstm.model.checkpoints import parameter_count, save_checkpoint
     from spline_lstm.model.fitting import fit_again, train_forecaster
 
-    trained = train_forecaster(source, windows, validation, params, traits)
+    snapshots = Snapshots(paths.unfinished_training, training_key(params, paths.meta))
+    trained = train_forecaster(source, windows, validation, params, traits, snapshots, _show)
     model, result, errors = trained.model, trained.fit, trained.validation
     save_checkpoint(model, paths.best_checkpoint)
     model.set_weights(result.last)  # its share stays that of the best
     save_checkpoint(model, paths.last_checkpoint)
     model.set_weights(result.best)
-    epochs_again = fit_again(trained, everything, params.seed) if params.train.final else 0
+    epochs_again = fit_again(trained, everything, params.seed, snapshots) if params.train.final else 0
     save_checkpoint(model, paths.final_checkpoint)
     log.info(
         "share of the recurrence %.2f, of the folded ridge %.2f, validation MSE %.4f",
         *(model.share, model.folded_share, errors["mixed"]["mse"]),
     )
-    buffer = io.StringIO()
-    pd.DataFrame(result.history).to_csv(buffer, index=False, lineterminator="\n")
-    for file in (paths.history, SHARED.history):
-        write_text(file, buffer.getvalue())
+    write_text(paths.history, _table(result.history))
     written = (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history)
     write_json(
         paths.training,
@@ -60,7 +61,18 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
             "sha256": {file.name: sha256(file) for file in written},
         },
     )
+    snapshots.clear()
     return {"run_id": params.run_id, "best_epoch": result.best_epoch, "epochs": len(result.history)}
+
+
+def _show(history: Sequence[Epoch]) -> None:
+    """Write epochs to where `dvc plots` looks, so that a training can be watched."""
+    write_text(SHARED.history, _table(history))
+
+
+def _table(history: Sequence[Epoch]) -> str:
+    table = pd.DataFrame(history, columns=["epoch", "loss", "validation_mse"])
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def main(arguments: list[str] | None = None) -> int:

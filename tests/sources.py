@@ -62,3 +62,12 @@ def symmetric_forecasts(
     """Forecasts whose intervals reach as far down as up; further levels twice as far as the one before."""
     widths = np.stack([half_widths * 2.0**number * np.ones_like(y_pred) for number in range(len(levels))])
     return Forecasts(rows, origins, y_true, y_pred, tuple(levels), y_pred - widths, y_pred + widths)
+
+
+def waves(lookback, horizon, starts=(0,), steps=300, missing=0.1):
+    """Rows of a noisy season of eight steps."""
+    rng = np.random.default_rng(0)
+    rows = [np.sin(np.arange(start, steps) * 2 * np.pi / 8) + 0.1 * rng.normal(size=steps - start) for start in starts]
+    for row in rows:
+        row[rng.random(len(row)) < missing] = np.nan
+    return ragged_source(rows, starts, (8.0,), lookback, horizon)

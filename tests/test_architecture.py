@@ -93,15 +93,16 @@ def test_every_module_stands_in_a_room_and_rooms_import_downwards():
 
 
 def test_packages_hold_no_code():
-    """A stage lists rooms and its own module: nothing may change from what is not listed."""
+    """Nothing may change from what no stage lists; each lists the package that all stages are run from."""
     for file in MODULES:
-        if file.name == "__init__.py":
+        if file.name == "__init__.py" and file != Path("stages/__init__.py"):
             assert len(ast.parse((ROOT / file).read_text(encoding="utf-8")).body) == 1
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_deps_name_the_rooms_that_a_stage_uses_and_no_others(stage):
     reached = [file for file in closure(Path(f"stages/{stage}.py")) if file.name != "__init__.py"]
+    reached.append(Path("stages/__init__.py"))
     used = {f"spline_lstm/{room(file)}" if room(file) else file.as_posix() for file in reached}
     listed = {dep for dep in STAGES[stage]["deps"] if dep.startswith(("spline_lstm", "stages"))}
 

@@ -263,13 +263,14 @@ def test_a_full_disk_leaves_nothing_half_written(project):
         project.ok("umount", str(disk))
 
 
-def test_an_interrupted_stage_says_so_without_a_traceback(project):
+@pytest.mark.parametrize(("sent", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_stage_that_is_stopped_says_so_without_a_traceback(project, sent, exit_code):
     code = "import signal; from stages import preflight; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code += "preflight.load_params = lambda: signal.raise_signal(signal.SIGINT); raise SystemExit(preflight.main([]))"
+    code += f"preflight.load_params = lambda: signal.raise_signal(signal.{sent}); raise SystemExit(preflight.main([]))"
 
     done = project.run("python", "-c", code)
 
-    assert_clear_failure(done, 130, "interrupted")
+    assert_clear_failure(done, exit_code, "interrupted")
 
 
 def test_a_season_that_no_window_holds_is_kept_and_said_to_be_of_no_use(project):

@@ -13,6 +13,7 @@ from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import fit_ridge, typical_sizes
 from spline_lstm.model.sizing import model_settings, train_settings
+from spline_lstm.model.snapshots import KEPT_NOWHERE, Snapshots
 from spline_lstm.model.training import Fit, seed_everything
 from spline_lstm.run.params import Params
 
@@ -37,7 +38,12 @@ class Started:
 
 
 def start_fit(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits
+    source: WindowSource,
+    train: WindowIndex,
+    validation: WindowIndex,
+    params: Params,
+    traits: Traits,
+    snapshots: Snapshots = KEPT_NOWHERE,
 ) -> Started:
     """A fit with these covariates as params say, or else where they lower the validation error clearly.
 
@@ -52,6 +58,7 @@ def start_fit(
         validation: Windows that choose.
         params: Of the run.
         traits: Of the run.
+        snapshots: By which a trial that was killed goes on.
     """
     wanted, plain = params.covariates.calendar, source.without_clock()
     if wanted is False:
@@ -72,8 +79,8 @@ def start_fit(
         return without
     log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
     with_clock = started(source, ridge)
-    for each in (without, with_clock):
-        each.fit.go_on(TRIAL_EPOCHS)
+    for each, name in ((without, "without the clock"), (with_clock, "with the clock")):
+        each.fit.go_on(TRIAL_EPOCHS, snapshots, name)
     before, after = without.fit.best_errors[:, 0], with_clock.fit.best_errors[:, 0]
     return with_clock if clear_gain(before, after, without.fit.judges.origins, source.horizon) else without
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from spline_lstm.data.prepared import Traits
@@ -15,7 +16,8 @@ from spline_lstm.model.folded import FoldedRidge, refit_folded
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import refit_ridge
-from spline_lstm.model.training import Fit, FitResult
+from spline_lstm.model.snapshots import KEPT_NOWHERE, Snapshots
+from spline_lstm.model.training import Epoch, Fit, FitResult
 from spline_lstm.run.params import Params, TrainParams
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,13 @@ class TrainedForecaster:
 
 
 def train_forecaster(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, params: Params, traits: Traits
+    source: WindowSource,
+    train: WindowIndex,
+    validation: WindowIndex,
+    params: Params,
+    traits: Traits,
+    snapshots: Snapshots = KEPT_NOWHERE,
+    watch: Callable[[Sequence[Epoch]], None] = lambda _: None,
 ) -> TrainedForecaster:
     """Train as params say; validation windows make every choice.
 
@@ -57,17 +65,19 @@ def train_forecaster(
         validation: Windows that choose.
         params: Of the run.
         traits: Of the run.
+        snapshots: By which a training that was killed goes on.
+        watch: Called with the history after each epoch.
     """
-    started = start_fit(source, train, validation, params, traits)
+    started = start_fit(source, train, validation, params, traits, snapshots)
     fit, model = started.fit, started.fit.model
     log.info("%s, %d weights, %d train windows", params.model.cell, parameter_count(model), len(train))
-    result = fit.finish()
+    result = fit.finish(snapshots, watch)
     model.set_weights(result.best)
     errors = combine(model, fit.source, validation)
     return TrainedForecaster(model, fit.source, result, fit.params, errors, started.ridge, started.folded)
 
 
-def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int) -> int:
+def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int, snapshots: Snapshots = KEPT_NOWHERE) -> int:
     """Let a forecaster learn from more windows, with all that validation chose: covariates, penalties and shares.
 
     Closed forms are solved anew. The recurrence goes on from its best weights for a part of the epochs that it took.
@@ -76,6 +86,7 @@ def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int) -> in
         trained: Its model has the weights of the best epoch, and is changed.
         windows: Those of all splits.
         seed: Of the order of windows.
+        snapshots: As in `train_forecaster`.
 
     Returns:
         Epochs of the recurrence.
@@ -86,5 +97,5 @@ def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int) -> in
         model.set_folded(refit_folded(source, windows, trained.ridge.effects, folded))
     epochs = math.ceil(EPOCHS_AGAIN * trained.fit.best_epoch)
     log.info("fitting again on all %d windows", len(windows))
-    Fit(model, source, windows, windows, trained.params, seed).go_blindly(epochs)
+    Fit(model, source, windows, windows, trained.params, seed).go_blindly(epochs, snapshots)
     return epochs

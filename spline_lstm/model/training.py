@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,10 +14,12 @@ import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule, PolynomialDecay
 from tqdm import tqdm
 
-from spline_lstm.data.windows import UNKNOWN, WindowIndex, Windows, WindowSource
+from spline_lstm.data.windows import WindowIndex, Windows, WindowSource
+from spline_lstm.model.batches import MemberInputs, TrainBatches
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import Remainder
 from spline_lstm.model.progress import PROGRESS_SECONDS, FitProgress
+from spline_lstm.model.snapshots import KEPT_NOWHERE, Snapshots
 from spline_lstm.run.params import TrainParams
 
 log = logging.getLogger(__name__)
@@ -25,8 +28,6 @@ PREDICT_BATCH = 512
 AVERAGE_MEMORY = 0.995  # of the moving average of the weights
 CLIP_NORM = 1.0
 HUBER_DELTA = 0.5  # in units of the model's output scale
-NAMELESS = 0.1  # share of windows that do not say whose they are
-MIXED = 0.5  # standard deviation of the share of another window that is added to one
 FEWEST_BATCHES, MOST_BATCHES = 100, 1000  # of an epoch
 MOST_JUDGES = 1 << 15  # validation windows that choose the epoch and the share, evenly spread
 
@@ -56,38 +57,6 @@ class FitResult:
     history: tuple[Epoch, ...]
 
 
-@dataclass(frozen=True)
-class MemberInputs:
-    """What members see of windows: level-free, without the effects of known covariates.
-
-    Attributes:
-        remainder: Where windows are cut from.
-        segment_starts: `(horizon segments,)`, the steps ahead at which members look at the calendar, from 0.
-    """
-
-    remainder: Remainder
-    segment_starts: np.ndarray
-
-    def gather(self, windows: WindowIndex, chosen: np.ndarray) -> tuple[Windows, np.ndarray]:
-        """Some of the windows and their targets, `(windows, horizon)`, NaN where nothing was observed."""
-        rows, origins = windows.at(chosen)
-        source, covariates = self.remainder.source, self.remainder.source.covariates
-        series, starts = covariates.series[rows], origins - source.lookback + 1
-        values, level, ahead = self.remainder.level_free(rows, origins)
-        inputs = Windows(
-            values,
-            source.missing(rows, origins),
-            source.past(rows, origins),
-            covariates.known_steps(series, starts, source.lookback + source.horizon),
-            covariates.calendar[origins[:, None] + 1 + self.segment_starts],
-            covariates.static[series],
-            source.identities[rows],
-            np.empty((len(rows), 0, 1), np.float32),
-            *np.empty((2, len(rows), 0), np.float32),
-        )
-        return inputs, source.outputs(rows, origins) - level - ahead
-
-
 def seed_everything(seed: int) -> None:
     """Make weights a function of the seed alone, on one platform."""
     keras.utils.set_random_seed(seed)
@@ -100,7 +69,8 @@ class Fit:
 
     The windows come in a new order at each pass, in batches of one shape. An epoch is one pass, but
     `FEWEST_BATCHES` at least and `MOST_BATCHES` at most. Validation scores the moving average of the
-    weights, which is also what the checkpoints hold.
+    weights, which is also what the checkpoints hold. A fit that was killed, built again and given the same
+    snapshots, goes on as if nothing had happened.
 
     Args:
         model: Its members are trained; its linear part is not.
@@ -111,7 +81,8 @@ class Fit:
         seed: Of the order and the augmentation of windows.
 
     Attributes:
-        history: Epochs so far.
+        passes: Epochs so far, those without a look at validation windows included.
+        history: Of the others.
         best_errors: `(judges, 2)`, of each validation window that judges, in the best epoch so far: the sum of squared
             errors, standardized, and the number of observed targets.
     """
@@ -131,27 +102,47 @@ class Fit:
         self.steps = min(max(len(train) // size, FEWEST_BATCHES), MOST_BATCHES)
         # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
         rate = PolynomialDecay(0.0, max(1, self.steps // 2), params.learning_rate)
-        self._step, self._averages = compiled_step(model, rate)
+        self._step, self._averages, self._optimizer = compiled_step(model, rate)
         self._errors_of = _compiled_errors(model)
         self._seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
         self.judges = validation.at_most(MOST_JUDGES)
-        self._batches = train_batches(self._seen, train, size, np.random.default_rng(seed), bool(params.augment))
+        self._batches = TrainBatches(self._seen, train, size, np.random.default_rng(seed), bool(params.augment))
+        self.passes = 0
         self.history: list[Epoch] = []
-        self.best_errors = np.empty((0, 2))
-        self._best: tuple[int, list[np.ndarray]] = (0, [])
+        self.best_errors = np.zeros((len(self.judges), 2))
+        self._best: tuple[int, list[np.ndarray]] = (0, model.get_weights())
         self._trained = [weight.numpy() for weight in model.trainable_variables]
 
-    def go_on(self, epochs: int) -> None:
-        """Train until there are so many epochs in all, or patience or params end it."""
+    def go_on(
+        self,
+        epochs: int,
+        snapshots: Snapshots = KEPT_NOWHERE,
+        name: str = "fit",
+        watch: Callable[[Sequence[Epoch]], None] = lambda _: None,
+    ) -> None:
+        """Train until there are so many epochs in all, or patience or params end it.
+
+        Args:
+            epochs: How many.
+            snapshots: Where the state after each epoch is kept, and from where it is taken.
+            name: Of that state.
+            watch: Called with the history whenever it has grown.
+        """
         epochs = min(epochs, self.params.epochs)
-        progress = FitProgress(len(self.history), epochs, self.steps)
-        while len(self.history) < epochs and len(self.history) - self._best[0] < self.params.patience:
+        self._resume(snapshots, name)
+        watch(self.history)
+        progress = FitProgress(self.passes, epochs, self.steps)
+        while self.passes < epochs and self.passes - self._best[0] < self.params.patience:
             self._epoch(progress)
+            snapshots.save(name, self._state())
+            watch(self.history)
         progress.close()
 
-    def finish(self) -> FitResult:
+    def finish(
+        self, snapshots: Snapshots = KEPT_NOWHERE, watch: Callable[[Sequence[Epoch]], None] = lambda _: None
+    ) -> FitResult:
         """Train to the end. The model keeps the weights of the last epoch."""
-        self.go_on(self.params.epochs)
+        self.go_on(self.params.epochs, snapshots, watch=watch)
         best_epoch, best = self._best
         log.info(
             "best epoch %d of %d, validation MSE %.4f",
@@ -159,12 +150,59 @@ class Fit:
         )
         return FitResult(best, self.model.get_weights(), best_epoch, tuple(self.history))
 
-    def go_blindly(self, epochs: int) -> None:
+    def go_blindly(self, epochs: int, snapshots: Snapshots = KEPT_NOWHERE) -> None:
         """Train for so many epochs without a look at validation windows. The model keeps the averaged weights."""
-        progress = FitProgress(0, epochs, self.steps)
-        for epoch in range(1, epochs + 1):
-            progress.epoch_done(epoch, self._pass(progress))
+        self._resume(snapshots, "final")
+        progress = FitProgress(self.passes, epochs, self.steps)
+        while self.passes < epochs:
+            loss = self._pass(progress)
+            progress.epoch_done(self.passes, loss)
+            snapshots.save("final", self._state())
         progress.close()
+
+    def _resume(self, snapshots: Snapshots, name: str) -> None:
+        """Take up the state that is kept, if it is one of this fit and ahead of where it stands."""
+        state = snapshots.load(name)
+        if state is None or not _alike(state, self._state()) or not self.passes < state["passes"]:
+            return
+        history, order = state["history"], state["order"]
+        if not (state["passes"] <= self.params.epochs and np.array_equal(np.sort(order), np.arange(len(order)))):
+            return
+        self.passes = int(state["passes"])
+        judged = self.passes if state["best_epoch"] else 0
+        self.history = [Epoch(number, *map(float, row)) for number, row in enumerate(history[:judged], start=1)]
+        self.best_errors = state["best_errors"]
+        for variable, value in zip(self._variables(), _numbered(state, "variable"), strict=True):
+            variable.assign(value)
+        self._trained = _numbered(state, "trained")
+        self._best = int(state["best_epoch"]), _numbered(state, "best")
+        self._batches.order, self._batches.position = order, int(state["position"])
+        self._batches.random.bit_generator.state = _generator_state(state["random"])
+        _assign(self.model, [average.numpy() for average in self._averages])
+        log.info("going on after epoch %d of the training that was interrupted", self.passes)
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """All that further epochs depend on, and those so far: always the same names, shapes and types."""
+        history = np.full((self.params.epochs, 2), np.nan)
+        for row, epoch in zip(history, self.history, strict=False):
+            row[:] = epoch.loss, epoch.validation_mse
+        return {
+            "passes": np.array(self.passes),
+            "history": history,
+            "best_epoch": np.array(self._best[0]),
+            "best_errors": self.best_errors,
+            "order": self._batches.order,
+            "position": np.array(self._batches.position),
+            "random": _generator_words(self._batches.random),
+            **{f"variable {number}": np.array(each) for number, each in enumerate(self._variables())},
+            **{f"trained {number}": each for number, each in enumerate(self._trained)},
+            **{f"best {number}": each for number, each in enumerate(self._best[1])},
+        }
+
+    def _variables(self) -> list[Any]:
+        """What a step changes beside the weights: their averages, the optimizer's variables, the state of dropout."""
+        weights = {id(weight) for weight in self.model.weights}
+        return [*self._averages, *self._optimizer, *(each for each in self.model.variables if id(each) not in weights)]
 
     def _pass(self, progress: FitProgress) -> float:
         """Train for an epoch: the mean loss. The model gets the averaged weights."""
@@ -175,6 +213,7 @@ class Fit:
             progress.batch_done()
         self._trained = [weight.numpy() for weight in self.model.trainable_variables]
         _assign(self.model, [average.numpy() for average in self._averages])
+        self.passes += 1
         return total / self.steps
 
     def _epoch(self, progress: FitProgress) -> None:
@@ -210,32 +249,6 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
     return forecasts
 
 
-def augment(windows: Windows, targets: np.ndarray, random: np.random.Generator) -> tuple[Windows, np.ndarray]:
-    """Turn windows upside down at random, and add some of another window of the batch to each.
-
-    For a linear system sums and mirror images of series are series, too; the members learn it as far as
-    the data does not speak against it. What is known or static stays as it is: it says how the system works.
-
-    Args:
-        windows: Level-free.
-        targets: `(windows, horizon)`, level-free, NaN where nothing was observed.
-        random: Decides.
-
-    Returns:
-        The same; a target that is missing in either of two windows is missing in their sum.
-    """
-    count = len(targets)
-    sign = random.choice(np.array([-1, 1], np.float32), (count, 1))
-    amount = MIXED * random.standard_normal((count, 1), np.float32)
-    other = random.permutation(count)
-
-    def mixed(values: np.ndarray) -> np.ndarray:
-        shape = (-1,) + (1,) * (values.ndim - 1)
-        return sign.reshape(shape) * values + amount.reshape(shape) * values[other]
-
-    return windows._replace(values=mixed(windows.values), past=mixed(windows.past)), mixed(targets)
-
-
 def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
     """Mean Huber loss of the observed targets; a missing one (NaN) has weight zero."""
     observed = tf.math.is_finite(targets)
@@ -247,8 +260,9 @@ def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
 
 def compiled_step(
     model: SplineForecaster, learning_rate: float | LearningRateSchedule
-) -> tuple[Callable[..., tf.Tensor], list[tf.Variable]]:
-    """A training step, from a batch to its loss, and the moving averages of the weights that it updates.
+) -> tuple[Callable[..., tf.Tensor], list[tf.Variable], list[Any]]:
+    """A training step, from a batch to its loss; what it updates: moving averages of the weights, and the optimizer's
+    variables.
 
     Each member has a loss of its own: members that learned together would share their mistakes.
     """
@@ -268,7 +282,7 @@ def compiled_step(
             average.assign(memory * average + (1 - memory) * weight)
         return loss / len(forecasts)
 
-    return step, averages
+    return step, averages, optimizer.variables
 
 
 def _compiled_errors(model: SplineForecaster) -> Callable[..., tf.Tensor]:
@@ -295,27 +309,31 @@ def _errors_of_windows(errors_of: Callable[..., tf.Tensor], seen: MemberInputs, 
     return result
 
 
-def train_batches(
-    seen: MemberInputs, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
-) -> Iterator[tuple[Windows, np.ndarray]]:
-    """Batches without end: pass after pass over the windows, each in a new order.
-
-    Where there are several rows, some windows do not say whose they are, so that an unknown row is learned, too.
-    """
-    several = len(seen.remainder.source.identities) > 1
-    while True:
-        order = np.arange(len(windows), dtype=np.int32)
-        random.shuffle(order)
-        for start in range(0, len(order) - size + 1, size):
-            batch, targets = seen.gather(windows, order[start : start + size])
-            if augmented:
-                batch, targets = augment(batch, targets, random)
-            if several:
-                nameless = random.random(size) < NAMELESS
-                batch = batch._replace(rows=np.where(nameless, UNKNOWN, batch.rows).astype(np.int32))
-            yield batch, targets
-
-
 def _assign(model: SplineForecaster, values: list[np.ndarray]) -> None:
     for variable, value in zip(model.trainable_variables, values, strict=True):
         variable.assign(value)
+
+
+def _alike(state: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray]) -> bool:
+    """Whether arrays have the same names, shapes and types."""
+    return {name: (each.shape, each.dtype) for name, each in state.items()} == {
+        name: (each.shape, each.dtype) for name, each in own.items()
+    }
+
+
+def _numbered(state: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
+    count = sum(name.startswith(f"{kind} ") for name in state)
+    return [state[f"{kind} {number}"] for number in range(count)]
+
+
+def _generator_words(random: np.random.Generator) -> np.ndarray:
+    """State of NumPy's default generator, PCG64: `(6,)`, uint64."""
+    known = random.bit_generator.state
+    halves = [half for key in ("state", "inc") for half in divmod(known["state"][key], 1 << 64)]
+    return np.array([*halves, known["has_uint32"], known["uinteger"]], np.uint64)
+
+
+def _generator_state(words: np.ndarray) -> dict[str, Any]:
+    high, low, more, less, has_uint32, uinteger = map(int, words)
+    state = {"state": (high << 64) + low, "inc": (more << 64) + less}
+    return {"bit_generator": "PCG64", "state": state, "has_uint32": has_uint32 & 1, "uinteger": uinteger & 0xFFFFFFFF}

@@ -107,6 +107,11 @@ class RunPaths:
         return self.best_checkpoint.with_name("history.csv")
 
     @property
+    def unfinished_training(self) -> Path:
+        """A folder of what a training that was killed goes on from. It is no artifact: DVC does not delete it."""
+        return self.best_checkpoint.parent.with_name(f".{self.run_id}.unfinished")
+
+    @property
     def metrics(self) -> Path:
         return self.root / "metrics" / f"{self.run_id}.json"
 

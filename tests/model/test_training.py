@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import islice
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sources import bare_windows, ragged_source
+from sources import waves
 
-from spline_lstm.data.windows import UNKNOWN, Splits, WindowIndex, index_windows, origins_of
+from spline_lstm.data.windows import Splits, index_windows
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.linear import Remainder
-from spline_lstm.model.training import (
-    HUBER_DELTA,
-    NAMELESS,
-    PREDICT_BATCH,
-    Fit,
-    MemberInputs,
-    _huber,
-    augment,
-    predict,
-    seed_everything,
-    train_batches,
-)
+from spline_lstm.model.snapshots import Snapshots
+from spline_lstm.model.training import HUBER_DELTA, PREDICT_BATCH, Fit, _huber, predict, seed_everything
 from spline_lstm.run.params import CELLS, TrainParams
 
 LOOKBACK, HORIZON = 12, 4
 
 
-def waves(starts=(0,), steps=300, missing=0.1):
-    rng = np.random.default_rng(0)
-    rows = [np.sin(np.arange(start, steps) * 2 * np.pi / 8) + 0.1 * rng.normal(size=steps - start) for start in starts]
-    for row in rows:
-        row[rng.random(len(row)) < missing] = np.nan
-    return ragged_source(rows, starts, (8.0,), LOOKBACK, HORIZON)
-
-
-def fitted(cell="gru", seed=3, starts=(0,), pauses=(), **changes):
-    source, splits = waves(starts), Splits(200, 250, 300)
+def started(cell="gru", seed=3, starts=(0,), **changes):
+    """A fit that has not begun."""
+    source, splits = waves(LOOKBACK, HORIZON, starts), Splits(200, 250, 300)
     train, validation = (index_windows(source, splits, name, 6, 0.9) for name in ("train", "validation"))
     seed_everything(seed)
     model = SplineForecaster(
@@ -49,10 +28,14 @@ def fitted(cell="gru", seed=3, starts=(0,), pauses=(), **changes):
         segment=4, coefficients=3, degree=2, penalty=0.1, cell=cell, units=8, dropout=0.1, linear=False,
     )  # fmt: skip
     params = TrainParams(**{"epochs": 3, "batch_size": 16, "patience": 3, "augment": True, **changes})
-    fit = Fit(model, source, train, validation, params, seed)
+    return Fit(model, source, train, validation, params, seed)
+
+
+def fitted(pauses=(), **changes):
+    fit = started(**changes)
     for epochs in pauses:
         fit.go_on(epochs)
-    return model, source, fit.finish()
+    return fit.model, fit.source, fit.finish()
 
 
 @given(st.data())
@@ -86,7 +69,7 @@ def test_a_missing_target_has_no_gradient():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_training_learns_a_season(cell):
-    _, _, result = fitted(cell, epochs=4, learning_rate=0.01)
+    _, _, result = fitted(cell=cell, epochs=4, learning_rate=0.01)
 
     assert min(epoch.validation_mse for epoch in result.history) < 0.1  # half of which is noise; the variance is 0.5
 
@@ -106,6 +89,56 @@ def test_a_fit_that_waits_between_epochs_is_the_same_fit():
     assert straight.history == paused.history
     for one, two in zip(straight.best + straight.last, paused.best + paused.last, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_fit_that_was_killed_goes_on_as_if_nothing_had_happened(cell, tmp_path):
+    snapshots = Snapshots(tmp_path / "states", "key")
+    asked = {"cell": cell, "starts": (0, 60), "epochs": 4, "learning_rate": 0.05}
+    straight = started(**asked)
+    expected = straight.finish()
+    straight.go_blindly(6)
+
+    for epochs in (1, 3):
+        started(**asked).go_on(epochs, snapshots, "fit")  # of which only the snapshot is left
+    resumed, seen = started(**asked), []
+    found = resumed.finish(snapshots, lambda history: seen.append(len(history)))
+
+    assert seen == [3, 4]
+    assert found.history == expected.history
+    assert found.best_epoch == expected.best_epoch
+    for one, two in zip(found.best + found.last, expected.best + expected.last, strict=True):
+        np.testing.assert_array_equal(one, two)
+    resumed.go_blindly(5, snapshots)
+    finished = started(**asked)
+    finished.go_blindly(6, snapshots)
+    for one, two in zip(finished.model.get_weights(), straight.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_only_a_whole_snapshot_of_the_same_training_is_taken_up(tmp_path):
+    snapshots = Snapshots(tmp_path, "key")
+    started().go_on(1, snapshots, "fit")
+    (file,) = tmp_path.iterdir()
+    whole, arrays = file.read_bytes(), snapshots.load("fit")
+
+    assert snapshots.load("another") is None
+    assert Snapshots(tmp_path, "of other data").load("fit") is None
+    file.write_bytes(whole[:-200])
+    assert snapshots.load("fit") is None
+    for name, value in {
+        "order": np.zeros_like(arrays["order"]),
+        "position": np.array(1.0),
+        "passes": np.array(4),
+        "trained 0": np.zeros((2, 2), np.float32),
+    }.items():
+        snapshots.save("fit", {**arrays, name: value})
+        fit = started()
+        fit._resume(snapshots, "fit")
+        assert fit.passes == 0
+    snapshots.save("fit", arrays)
+    fit._resume(snapshots, "fit")
+    assert fit.passes == 1
 
 
 def test_the_best_weights_are_those_of_the_least_validation_mse():
@@ -132,58 +165,6 @@ def test_a_forecast_does_not_depend_on_how_many_windows_there_are():
     np.testing.assert_array_equal(together[:5], few)
 
 
-def batches_of(source, count, size=8, augmented=False):
-    windows = WindowIndex.of(*origins_of(source.layout, (0, 300), LOOKBACK, HORIZON))
-    seen = MemberInputs(Remainder(source, np.zeros((1, 0))), np.zeros(1, int))
-    return windows, list(islice(train_batches(seen, windows, size, np.random.default_rng(0), augmented), count))
-
-
-def test_a_pass_over_ragged_rows_holds_every_window_once_and_whole():
-    source = waves(starts=(0, 270, 284), missing=0.0)
-    windows, batches = batches_of(source, count=302 // 8)
-    assert len(windows) == 285 + 15 + 1
-
-    found = np.vstack([np.hstack([batch.values, targets]) for batch, targets in batches])
-
-    rows = source.layout.split(source.filled.settled)
-    every = np.vstack([np.lib.stride_tricks.sliding_window_view(row, LOOKBACK + HORIZON) for row in rows])
-    every = every - every[:, [LOOKBACK - 1]]
-    indices = [np.flatnonzero((every == window).all(axis=1)) for window in found]
-    assert all(len(index) == 1 for index in indices)
-    assert len({int(index[0]) for index in indices}) == 296
-
-
-@pytest.mark.parametrize("augmented", [False, True])
-def test_of_several_rows_some_windows_do_not_say_whose_they_are(augmented):
-    source = waves(starts=(0, 100))
-    source = replace(source, identities=np.array([2, 1], np.int32))
-    windows, batches = batches_of(source, count=400, augmented=augmented)
-
-    told = np.concatenate([batch.rows for batch, _ in batches])
-
-    assert told.dtype == np.int32
-    assert np.mean(told == UNKNOWN) == pytest.approx(NAMELESS, abs=0.02)
-    # Whether a window tells does not depend on whose it is.
-    assert np.mean(told[told != UNKNOWN] == 2) == pytest.approx(np.mean(windows.rows == 0), abs=0.02)
-
-
-def test_windows_that_say_whose_they_are_say_the_truth():
-    source = waves(starts=(0, 100), missing=0.0)
-    _, batches = batches_of(source, count=40)
-
-    first = np.lib.stride_tricks.sliding_window_view(next(source.layout.split(source.filled.settled)), LOOKBACK)
-    first = first - first[:, -1:]
-    for batch, _ in batches:
-        for window, row in zip(batch.values, batch.rows, strict=True):
-            assert row in (UNKNOWN, 1 if (first == window).all(axis=1).any() else 2)
-
-
-def test_one_row_is_always_known():
-    _, batches = batches_of(waves(), count=100)
-
-    assert all((batch.rows == 1).all() for batch, _ in batches)
-
-
 @pytest.mark.parametrize(("starts", "trained"), [((0,), [1]), ((0, 60), [0, 1, 2])])
 def test_the_unknown_row_is_trained_where_there_are_several(starts, trained):
     model, _, result = fitted(starts=starts, epochs=1)
@@ -193,28 +174,3 @@ def test_the_unknown_row_is_trained_where_there_are_several(starts, trained):
     before, after = (each.members[0].row.embeddings.numpy() for each in (untrained, model))
 
     assert np.flatnonzero((before != after).any(axis=1)).tolist() == trained
-
-
-def test_augmented_windows_are_sums_of_mirrored_windows():
-    rng = np.random.default_rng(0)
-    values, targets = rng.normal(size=(6, 8)).astype("float32"), rng.normal(size=(6, 3)).astype("float32")
-    targets[2, 1] = np.nan
-
-    batch = bare_windows(values, np.zeros_like(values), np.ones(6, np.int32), 3)
-
-    found, wanted = augment(batch, targets, np.random.default_rng(1))
-
-    whole = np.hstack([values, targets])
-    for window, new in enumerate(np.hstack([found.values, wanted])):
-        assert sum(is_sum(new, whole[window], other) for other in whole) == 1
-
-
-def is_sum(new, window, other):
-    """Whether `new` is the window or its mirror image plus a multiple of another, missing where either is."""
-    known = np.isfinite(window + other)
-    if not np.array_equal(known, np.isfinite(new)):
-        return False
-    design = np.stack([window, other], axis=1)[known]
-    weights, *_ = np.linalg.lstsq(design, new[known], rcond=None)
-    sign = weights.sum() if window is other else weights[0]
-    return np.allclose(design @ weights, new[known], atol=1e-4) and (window is other or abs(abs(sign) - 1) < 1e-4)
