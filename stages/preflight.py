@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spline_lstm.run.busy import require_idle
 from spline_lstm.run.contract import RunPaths, checked_run_id, require_keys
 from spline_lstm.run.files import read_json, require_input, write_json
 from spline_lstm.run.params import Params, adopt_params, load_params, set_params
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def preflight(options: argparse.Namespace) -> Mapping[str, Any]:
+    require_idle(Path())
     params = _params(options)
     path = Path(params.data.path)
     require_input(path)

@@ -387,6 +387,32 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_in_the_same_byt
     assert not finished.paths("first").unfinished_training.exists()
 
 
+def test_of_two_runs_in_one_folder_the_second_is_refused_before_it_writes_anything(finished):
+    params, forecast = finished.path / "params.yaml", finished.paths("first").forecast.read_bytes()
+    script = ["bash", "scripts/run_e2e.sh"]
+    with subprocess.Popen(
+        script, cwd=finished.path, env={**os.environ, "RUN_ID": "one"}, stderr=subprocess.PIPE, text=True
+    ) as one:
+        assert any(line.startswith("compiling") for line in one.stderr)
+        before = params.read_bytes()
+
+        second = finished.run(*script, RUN_ID="two")
+        by_dvc = finished.run("dvc", "repro")
+        arguments = ("--run-id", "first", "--input", "data/raw/co2_weekly.csv", "--output", "out.csv")
+        undisturbed = finished.stage("forecast", *arguments)
+
+        assert second.returncode == 28
+        assert f"`bash scripts/run_e2e.sh`, process {one.pid}, is at work there" in second.stderr
+        assert by_dvc.returncode == 255
+        assert "is busy" in by_dvc.stderr
+        assert params.read_bytes() == before
+        assert undisturbed.returncode == 0, undisturbed.stderr
+        assert (finished.path / "out.csv").read_bytes() == forecast
+        one.communicate()
+    assert one.returncode == 0
+    assert outcome(finished.stage("check"))["run_id"] == "one"
+
+
 def test_the_one_click_run_passes_on_the_code_of_the_stage_that_failed(project: Project):
     flat = project.path.parent / "flat.csv"
     days = pd.date_range("2020-01-01", periods=300).strftime("%Y-%m-%d")

@@ -10,6 +10,7 @@ The type of an error, never its wording, sets the exit code of the stage:
     ├── DataError               25   the input series is unusable
     │   └── InsufficientDataError 26 too short for lookback, horizon and splits
     ├── RunIdMismatchError      27   artifacts of different runs
+    ├── BusyError               28   another run is at work in this folder
     └── UnhealthyRunError       30   a finished run lacks an artifact or a metric
 
 A message says what must hold, then what was received, then what to do.
@@ -66,6 +67,12 @@ class RunIdMismatchError(PipelineError):
     """Artifacts of one run name different runs."""
 
     exit_code = 27
+
+
+class BusyError(PipelineError):
+    """Another run is at work in this folder."""
+
+    exit_code = 28
 
 
 class UnhealthyRunError(PipelineError):
