@@ -31,7 +31,8 @@ def at_work(folder, *words):
     """A process with such a command line, which asks when it is told to."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", ASKS, *words]
+    (folder / "ask.py").write_text(ASKS, encoding="utf-8")
+    command = [sys.executable, "ask.py", *words]
     with subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes) as process:
         assert process.stdout.readline() == "there\n"
         yield process
