@@ -9,17 +9,21 @@ import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import h5py
 import keras
+import numpy as np
 import pydantic
 from pydantic import ConfigDict, Field
 
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.run.errors import ArtifactError
-from spline_lstm.run.files import CORRUPT, WAY_BACK, read_bytes, write_bytes
+from spline_lstm.run.files import CORRUPT, WAY_BACK, read_bytes, stored, write_bytes
 from spline_lstm.run.params import Cell
 
 EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
-LARGEST_WEIGHTS = 1 << 30
+LARGEST_WINDOW = 1 << 24  # values of all channels
+LARGEST_SPLINES = 1 << 22  # steps times coefficients of a segment
+MOST_GROUPS = 10_000  # of a file of weights
 Size = Annotated[int, Field(gt=0, le=100_000, strict=True)]
 Channels = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 Scale = Annotated[float, Field(gt=0)]
@@ -54,6 +58,19 @@ class ForecasterSettings(pydantic.BaseModel):
     input_scale: Scale
     output_scale: Scale
 
+    def require_room(self, size: int) -> None:
+        """Refuse what would take more memory than so many bytes of weights are worth.
+
+        Raises:
+            ValueError: Settings ask for more.
+        """
+        floats = len(self.members) * max((self.rows + 1) * (self.units // 2), self.units * self.units)
+        if 4 * max(floats, self.lookback * self.horizon * self.linear) > size:
+            raise ValueError(f"{size} bytes of weights for a larger model")
+        window = (self.lookback + self.horizon) * (1 + self.past + self.known + self.calendar)
+        if window > LARGEST_WINDOW or self.segment * self.coefficients > LARGEST_SPLINES:
+            raise ValueError("settings of a window or a segment that is too large")
+
 
 def save_checkpoint(model: SplineForecaster, path: Path) -> None:
     """Write a Keras 3 archive; equal weights and settings give equal bytes.
@@ -87,24 +104,48 @@ def load_checkpoint(path: Path) -> SplineForecaster:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
-            if archive.getinfo("model.weights.h5").file_size > LARGEST_WEIGHTS:
-                raise ValueError("weights of more than 1 GiB")
+            stored(archive)
             config = json.loads(archive.read("config.json"))
             weights = archive.read("model.weights.h5")
         if config["registered_name"] != "spline_lstm>SplineForecaster":
             raise ValueError(f"a model named {config['registered_name']!r:.80}")
         settings = ForecasterSettings.model_validate(config["config"])
-        model = SplineForecaster(**settings.model_dump())
+        settings.require_room(len(weights))
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "model.weights.h5")
             file.write_bytes(weights)
+            _require_plain(file)
+            model = SplineForecaster(**settings.model_dump())
             model.load_weights(file)
+        if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+            raise ValueError("weights that are no numbers")
     except CORRUPT as error:
         reason = " ".join(str(error).split())[:300]
         raise ArtifactError(
             f"`{path}` must be a checkpoint of this pipeline. Received: {reason}. {WAY_BACK}"
         ) from error
     return model
+
+
+def _require_plain(file: Path) -> None:
+    """Refuse weights that lie elsewhere, are compressed, or claim more bytes than the file has.
+
+    Raises:
+        ValueError: Some are.
+    """
+    with h5py.File(file) as content:
+        groups, size = [content], 0
+        for group in groups:
+            for name in group:
+                each = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+                if isinstance(each, h5py.Group) and len(groups) < MOST_GROUPS:
+                    groups.append(each)
+                elif isinstance(each, h5py.Dataset) and not (each.chunks or each.external or each.is_virtual):
+                    size += each.nbytes
+                else:
+                    raise ValueError("weights that are linked, compressed or too many")
+        if size > file.stat().st_size:
+            raise ValueError("weights of more bytes than the file has")
 
 
 def _renumbered(value: Any, ids: dict[int, int]) -> Any:

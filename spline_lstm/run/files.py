@@ -10,15 +10,16 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NoReturn
+from typing import IO, Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
 
@@ -45,6 +46,12 @@ CORRUPT = (  # what parsers raise when they are given anything at all
 )
 WAY_BACK = "Bring a finished run back with `python -m stages.restore --run-id ID`, or make it again with `dvc repro`."
 PICKLE_PROTOCOL = 4  # fixed: the default differs between Python versions, and so would the bytes
+PICKLE_OPCODES = (  # that `write_pickle` needs: none calls, names a class, or makes bytes, a tuple or a set
+    *("PROTO", "FRAME", "STOP", "MEMOIZE", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"),
+    *("LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST"),
+    *("APPEND", "APPENDS", "BINGET", "LONG_BINGET"),
+)
+DEEPEST = 32  # levels of JSON and pickles: to show or to copy deeper ones takes a stack that Python has not
 
 
 @contextlib.contextmanager
@@ -134,33 +141,40 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         InputNotFoundError: There is no such file.
-        ArtifactError: It is not a JSON object.
+        ArtifactError: It is not a JSON object, or holds what is no number.
     """
-    try:
-        content = json.loads(read_bytes(path).decode("utf-8"))
-    except CORRUPT as error:
-        raise _unreadable(path, "a JSON object", error) from error
-    if not isinstance(content, dict):
-        raise _unreadable(path, "a JSON object", type(content).__name__)
-    return content
+    return _tree(path, "a JSON object", lambda content: json.loads(content.decode("utf-8"), parse_constant=_refuse))
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of an npz; arrays of objects are refused.
+    """Read every array of an npz as `write_npz` makes it; its size bounds the memory that reading takes.
 
     Raises:
         InputNotFoundError: There is no such file.
-        ArtifactError: It is not an npz of plain arrays.
+        ArtifactError: It is not an npz of plain arrays, or compressed.
     """
     with reading(path) as file:
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
+            with zipfile.ZipFile(file) as archive:
+                return {member.filename.removesuffix(".npy"): _array(archive, member) for member in stored(archive)}
         except CORRUPT as error:
             raise _unreadable(path, "an npz of plain arrays", error) from error
-    if strange := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
-        raise _unreadable(path, "an npz of plain arrays", f"something else named {strange[0]!r:.80}")
-    return found
+
+
+def stored(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Members of an archive as ours are, which takes as much memory as it has bytes.
+
+    Raises:
+        ValueError: One is compressed, or several claim the same bytes.
+    """
+    members = archive.infolist()
+    assert archive.fp is not None
+    size = archive.fp.seek(0, os.SEEK_END)
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("a compressed member")
+    if sum(member.file_size for member in members) > size:
+        raise ValueError(f"members of more than its {size} bytes")
+    return members
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
@@ -170,13 +184,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
         InputNotFoundError: There is no such file.
         ArtifactError: It is not such a pickle; nothing in it was run.
     """
-    try:
-        content = _BuiltinsUnpickler(io.BytesIO(read_bytes(path))).load()
-    except CORRUPT as error:
-        raise _unreadable(path, "a pickle of builtins", error) from error
-    if not isinstance(content, dict):
-        raise _unreadable(path, "a pickle of a dict", type(content).__name__)
-    return content
+    return _tree(path, "a pickle of builtins in a dict", lambda content: _BuiltinsUnpickler(content).load())
 
 
 def sha256(path: Path) -> str:
@@ -212,16 +220,73 @@ def require_input(path: Path) -> None:
         )
 
 
+class _Opcodes(dict[int, Any]):
+    def __missing__(self, code: int) -> NoReturn:
+        raise pickle.UnpicklingError(f"opcode {code}, which ours do without")
+
+
+class _Letters(dict[int, Any]):
+    """What a pickle may refer to again: of a letter Python has one object, and so it does in ours."""
+
+    def __getitem__(self, index: int) -> str:
+        shared = super().__getitem__(index)
+        if not isinstance(shared, str) or len(shared) > 1:
+            raise pickle.UnpicklingError(f"a shared {type(shared).__name__}")
+        return shared
+
+
 class _BuiltinsUnpickler(pickle._Unpickler):
-    """The unpickler in pure Python: the compiled one allocates gigabytes if a few bytes ask for it."""
+    """The unpickler in pure Python: the compiled one allocates gigabytes if a few bytes ask for it.
 
-    # A bytearray is allocated before its bytes are read, and none of our artifacts holds one.
-    dispatch: ClassVar = {
-        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
-    }
+    Nothing longer than a letter is shared: what is read is a tree that is as large as the file.
+    """
 
-    def find_class(self, module_name: str, global_name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}")
+    dispatch: ClassVar = _Opcodes(
+        {code: pickle._Unpickler.dispatch[code] for (code,) in (getattr(pickle, name) for name in PICKLE_OPCODES)}
+    )
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content))
+        self.memo = _Letters()
+
+
+def _tree(path: Path, expected: str, parse: Callable[[bytes], Any]) -> dict[str, Any]:
+    try:
+        content = parse(read_bytes(path))
+    except CORRUPT as error:
+        raise _unreadable(path, expected, error) from error
+    if not isinstance(content, dict):
+        raise _unreadable(path, expected, type(content).__name__)
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+        level = [each for each in level if isinstance(each, dict | list)]
+    if level:
+        raise _unreadable(path, expected, f"one of more than {DEEPEST} levels")
+    return content
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as stream:
+        shape, by_columns, dtype = _header(stream)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or not dtype.itemsize or size != member.file_size - stream.tell():
+            raise ValueError(f"`{member.filename}` of {dtype} and shape {shape}"[:200])
+        content = np.frombuffer(bytearray(stream.read()), dtype)
+    return content.reshape(shape, order="F" if by_columns else "C")
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(stream)
+    raise ValueError(f"an array of version {version}")
 
 
 def _plain(value: Any) -> Any:

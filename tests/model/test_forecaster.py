@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -274,6 +275,11 @@ def rewritten(path, change):
         lambda config: config.update(registered_name="builtins>exec"),
         lambda config: config["config"].pop("horizon"),
         lambda config: config["config"].update(horizon=9),  # the weights are of another shape
+        # What takes gigabytes before a shape is compared:
+        lambda config: config["config"].update(rows=100_000, units=4096),
+        lambda config: config["config"].update(lookback=100_000, horizon=100_000),
+        lambda config: config["config"].update(segment=100_000, coefficients=4096),
+        lambda config: config["config"].update(known=10_000, lookback=100_000, linear=False),
     ],
 )
 def test_a_hostile_config_is_refused(tmp_path, change):
@@ -282,6 +288,70 @@ def test_a_hostile_config_is_refused(tmp_path, change):
     rewritten(path, change)
 
     with pytest.raises(ArtifactError):
+        load_checkpoint(path)
+
+
+def compress(archive):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    archive.write_bytes(buffer.getvalue())
+
+
+def with_weights(change):
+    """Replace a dataset of the weights by what `change` makes of its group, name and value."""
+
+    def damage(archive):
+        with zipfile.ZipFile(archive) as old:
+            entries = {name: old.read(name) for name in old.namelist()}
+        file = archive.with_name("weights.h5")
+        file.write_bytes(entries["model.weights.h5"])
+        with h5py.File(file, "r+") as content:
+            names = []
+            content.visititems(lambda name, each: names.append(name) if isinstance(each, h5py.Dataset) else None)
+            group, value = content[names[0]].parent, content[names[0]][...]
+            name = names[0].rsplit("/", 1)[-1]
+            del group[name]
+            change(group, name, value)
+        entries["model.weights.h5"] = file.read_bytes()
+        with zipfile.ZipFile(archive, "w") as new:
+            for entry, content in entries.items():
+                new.writestr(entry, content)
+
+    return damage
+
+
+HOSTILE_ARCHIVES = {
+    "compressed": compress,
+    "gigabytes of zeros": with_weights(
+        lambda group, name, _: group.create_dataset(name, (1 << 30,), "f4", compression="gzip", chunks=(1 << 20,))
+    ),
+    "gigabytes that were never written": with_weights(
+        lambda group, name, _: group.create_dataset(name, (1 << 30,), "f4")
+    ),
+    "a link to another file": with_weights(
+        lambda group, name, _: group.__setitem__(name, h5py.ExternalLink("/etc/passwd", "/"))
+    ),
+    "a soft link": with_weights(lambda group, name, _: group.__setitem__(name, h5py.SoftLink("/elsewhere"))),
+    "bytes of another file": with_weights(
+        lambda group, name, value: group.create_dataset(name, value.shape, "f4", external=[("/etc/passwd", 0, 1 << 20)])
+    ),
+    "a circle": with_weights(lambda group, name, _: group.__setitem__(name, group)),
+    "no numbers": with_weights(
+        lambda group, name, value: group.create_dataset(name, data=np.full(value.shape, np.nan, "f4"))
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", HOSTILE_ARCHIVES.values(), ids=HOSTILE_ARCHIVES)
+def test_a_hostile_archive_is_refused(tmp_path, damage):
+    path = tmp_path / "a.keras"
+    save_checkpoint(build(), path)
+    load_checkpoint(path)
+    damage(path)
+
+    with pytest.raises(ArtifactError, match="must be a checkpoint"):
         load_checkpoint(path)
 
 

@@ -276,6 +276,21 @@ def npy_of(array):
     return buffer.getvalue()
 
 
+def compressed(arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def overlapping(member):
+    """An archive whose directory names one member many times."""
+    one = zip_of(member)
+    directory = one.index(b"PK\x01\x02")
+    entry, end = one[directory : one.index(b"PK\x05\x06")], bytearray(one[one.index(b"PK\x05\x06") :])
+    end[8:12], end[12:16] = (1000).to_bytes(2, "little") * 2, (1000 * len(entry)).to_bytes(4, "little")
+    return one[:directory] + entry * 1000 + bytes(end)
+
+
 OTHER_KINDS = {
     "a list": (".json", b"[1]"),
     "no text": (".json", b"\xff\xfe"),
@@ -286,6 +301,23 @@ OTHER_KINDS = {
     "an array with an open header": (".npz", zip_of(npy_of(np.arange(9)).replace(b"(9,)", b"(((("))),
     "one array": (".npz", npy_of(np.arange(9))),
     "a pickle for an npz": (".npz", pickle.dumps(TABLE)),
+    "deep lists": (".pkl", b"\x80\x04}\x8c\x01a" + b"]" * 100_000 + b"a" * 99_999 + b"s."),
+    "deep JSON": (".json", b'{"a":' + b"[" * 900 + b"]" * 900 + b"}"),
+    "no number": (".json", b'{"mae": NaN}'),
+    "a long integer": (".pkl", b"\x80\x04}\x8c\x01a\x8b" + (2500).to_bytes(4, "little") + b"\x7f" * 2500 + b"s."),
+    # Each tuple holds the one before it twice: 2^60 of them, if they are told apart.
+    "tuples of tuples": (".pkl", b"\x80\x04}\x8c\x01a)" + b"2\x86" * 60 + b"s."),
+    "lists of lists": (".pkl", b"\x80\x04}\x8c\x01a]\x94" + b"(h\x00h\x00l\x94" * 60 + b"s."),
+    "a frozen set": (".pkl", pickle.dumps({"a": frozenset([1])}, 4)),
+    "a text that is shared": (".pkl", pickle.dumps({"a": ["load"] * 1000}, 4)),
+    "a compressed npz": (".npz", compressed(ARRAYS)),
+    "members that overlap": (".npz", overlapping(npy_of(np.zeros(9999)))),
+    "an array that is not there": (
+        ".npz",
+        zip_of(npy_of(np.arange(9)).replace(b"(9,), }" + b" " * 13, b"(99999999999999,), }")),
+    ),
+    "an array of nothing": (".npz", zip_of(npy_of(np.arange(9)).replace(b"'<i8'", b"'<U0'"))),
+    "an array with a long header": (".npz", zip_of(b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little"))),
     **{f"empty {suffix}": (suffix, b"") for suffix in READERS},
 }
 
