@@ -9,7 +9,7 @@ from typing import Any
 
 from spline_lstm.audit.health import check_run, newest_run
 from spline_lstm.run.contract import RunPaths, checked_run_id
-from spline_lstm.run.files import write_json
+from spline_lstm.run.files import sha256, write_json
 from stages._run import ROOT, current_run, plain_parser, run
 
 
@@ -21,7 +21,7 @@ def check(options: argparse.Namespace) -> Mapping[str, Any]:
     checked = check_run(paths)
     verdict = {"run_id": paths.run_id, "healthy": True, "artifacts": checked}
     if options.record:
-        write_json(paths.health, verdict)
+        write_json(paths.health, {**verdict, "metadata": sha256(paths.metadata)})
     print(f"run {paths.run_id} is healthy: {checked} artifacts checked", file=sys.stderr)
     return verdict
 

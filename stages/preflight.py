@@ -42,7 +42,7 @@ def _params(options: argparse.Namespace) -> Params:
     if options.source is None:
         return load_params()
     paths = RunPaths(ROOT, checked_run_id(options.source))
-    record = paths.metadata if paths.metadata.exists() else paths.first_metadata
+    record = paths.metadata if paths.metadata.exists() else paths.made
     return adopt_params(require_keys(record, read_json(record), "params")["params"])
 
 

@@ -38,6 +38,8 @@ def test_a_run_leaves_every_artifact_and_a_clean_status(finished_once):
 
 def test_a_forced_repetition_elsewhere_leaves_the_lock_file_as_it_was(finished):
     before = (finished.path / "dvc.lock").read_bytes()
+    finished.ok("git", "commit", "--quiet", "--allow-empty", "--message", "A later commit")
+    finished.paths("first").made.unlink()  # as in a fresh clone
     threads = {"OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "1"}
     place = {"LC_ALL": "C", "TZ": "Asia/Seoul", "PYTHONHASHSEED": "7"}
 
@@ -335,6 +337,17 @@ def test_a_broken_contract_exits_22(finished):
             assert "Traceback" not in done.stderr
         for file, content in originals.items():
             file.write_bytes(content)
+
+
+def test_params_that_are_edited_after_the_run_exit_22(finished):
+    file = finished.paths("first").metadata
+    content = json.loads(file.read_text(encoding="utf-8"))
+    write_json(file, {**content, "params": {**content["params"], "seed": 9}})
+
+    done = finished.stage("check")
+
+    assert done.returncode == 22
+    assert "`artifacts/metadata/first.json` must have the sha256 recorded" in done.stderr
 
 
 def test_a_missing_metric_exits_30(finished):

@@ -58,7 +58,7 @@ def check_run(paths: RunPaths) -> int:
     open_trained(paths)
     open_backtest(paths)
     metadata = read_json(paths.metadata)
-    require_keys(paths.metadata, metadata, "created_at", "artifacts")
+    require_keys(paths.metadata, metadata, "artifacts")
     for file in files:
         name = file.relative_to(paths.root).as_posix()
         if file != paths.metadata and metadata["artifacts"].get(name) != sha256(file):
@@ -66,6 +66,11 @@ def check_run(paths: RunPaths) -> int:
                 f"`{file}` must have the sha256 recorded in `{paths.metadata}`. Received: another. "
                 f"It was changed after the run. {_way_back(paths)}"
             )
+    if paths.health.exists() and read_json(paths.health).get("metadata") != sha256(paths.metadata):
+        raise ArtifactError(
+            f"`{paths.metadata}` must have the sha256 recorded in `{paths.health}`. Received: another. "
+            f"It was changed after the run. {_way_back(paths)}"
+        )
     return len(files)
 
 

@@ -1,11 +1,13 @@
-"""Where a run came from: time, commit, versions, platform, settings and the sha256 of every artifact."""
+"""Where a run came from: code, versions, platform, settings and the sha256 of every artifact; time and commit."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from spline_lstm.run.contract import RunPaths
@@ -13,23 +15,21 @@ from spline_lstm.run.files import read_json, sha256, write_json
 from spline_lstm.run.params import Params
 
 PACKAGES = ("dvc", "keras", "numpy", "pandas", "pyarrow", "scipy", "tensorflow")
-CODE = ("spline_lstm", "stages", "dvc.yaml", "params.yaml")
-VOLATILE = ("created_at", "git")
+CODE = ("spline_lstm", "stages")
+WIRING = ("dvc.yaml", "requirements.lock")
 
 
 def write_metadata(params: Params, paths: RunPaths) -> None:
-    """Write the run's metadata.
+    """Write where the run came from.
 
-    A run that repeats an earlier one to the byte keeps that one's metadata: `created_at` says when
-    these bytes first came to be, and repeating a run does not make it younger. So a forced
-    repetition leaves dvc.lock as it was.
+    The metadata is a function of data, params, code and platform, as the artifacts are, so that a repetition anywhere
+    leaves dvc.lock as it was. Time and commit stand apart, and say when these bytes first came to be here.
     """
     record = {
         "run_id": params.run_id,
-        "created_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "git": _git_state(),
         "platform": {"system": platform.system(), "machine": platform.machine(), "python": platform.python_version()},
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "code": _code(),
         "seed": params.seed,
         "params": params.model_dump(mode="json"),
         "input": read_json(paths.meta)["input"],
@@ -40,18 +40,26 @@ def write_metadata(params: Params, paths: RunPaths) -> None:
             if file != paths.metadata
         },
     }
-    if paths.first_metadata.exists():
-        first = read_json(paths.first_metadata)
-        if all(first.get(key) == value for key, value in record.items() if key not in VOLATILE):
-            record = first
-    write_json(paths.first_metadata, record)
     write_json(paths.metadata, record)
+    known = read_json(paths.made) if paths.made.exists() else {}
+    if any(known.get(key) != value for key, value in record.items()):
+        time = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        write_json(paths.made, {**record, "created_at": time, "git": _git_state()})
+
+
+def _code() -> str:
+    """Hash of the names and contents of all files that a run is made by."""
+    files = [file for folder in CODE for file in sorted(Path(folder).rglob("*.py"))]
+    digest = hashlib.sha256()
+    for file in (*files, *(Path(name) for name in WIRING if Path(name).is_file())):
+        digest.update(f"{file.as_posix()} {sha256(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def _git_state() -> dict[str, Any]:
     """The commit, and whether code or params differ from it; nulls outside a repository."""
     commit = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--", *CODE)
+    changed = _git("status", "--porcelain", "--", *CODE, *WIRING, "params.yaml")
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
 
 

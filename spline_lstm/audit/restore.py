@@ -110,15 +110,10 @@ def restore_run(paths: RunPaths, cache: Cache) -> int:
 def _recorded(paths: RunPaths, cache: Cache) -> dict[str, str]:
     """The hash of each artifact of the newest run of this name that passed its gate."""
     files = {file.as_posix() for group in paths.artifacts().values() for file in group} | {paths.health.as_posix()}
-    metadata = paths.metadata.as_posix()
     for gate in cache.executions(paths.health):
         seen = {name: md5 for name, md5 in gate.items() if name in files}
-        # Nothing depends on the metadata, nor does the gate: the stage that wrote it beside the same files has it.
-        for writer in cache.executions(paths.metadata):
-            if all(writer[name] == md5 for name, md5 in seen.items() if name in writer):
-                found = seen | {metadata: writer[metadata]}
-                if files <= found.keys() and all(map(MD5.fullmatch, found.values())):
-                    return found
+        if files <= seen.keys() and all(map(MD5.fullmatch, seen.values())):
+            return seen
     known = cache.runs(paths.root)
     raise InputNotFoundError(
         f"A run named {paths.run_id!r} must have finished here. "

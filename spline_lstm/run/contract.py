@@ -139,9 +139,10 @@ class RunPaths:
         return self.root / "metadata" / f"{self.run_id}.json"
 
     @property
-    def first_metadata(self) -> Path:
-        """Metadata of the first run with these bytes; DVC, which deletes outputs, does not know it."""
-        return self.metadata.with_name(f".{self.run_id}.first.json")
+    def made(self) -> Path:
+        """The metadata, and when and from which commit these bytes first came to be. It is no artifact: DVC, to which
+        it would look like a change, does not know it."""
+        return self.metadata.with_name(f".{self.run_id}.made.json")
 
     @property
     def health(self) -> Path:

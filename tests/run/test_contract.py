@@ -77,7 +77,7 @@ def test_a_run_id_that_yaml_turned_into_something_else_says_how_to_quote_it(run_
 
 def every_path(run_id, root="artifacts"):
     paths = RunPaths(Path(root), run_id)
-    return [*sum(paths.artifacts().values(), ()), paths.health, paths.first_metadata]
+    return [*sum(paths.artifacts().values(), ()), paths.health, paths.made]
 
 
 def test_the_contract_spells_these_paths():
@@ -110,7 +110,7 @@ def test_every_path_of_a_run_lies_below_the_root_and_names_the_run(run_id):
 
 
 @given(
-    run_id=run_ids.filter(lambda run_id: len(run_id) < 50), suffix=st.sampled_from(["", ".md", ".json", ".first", "2"])
+    run_id=run_ids.filter(lambda run_id: len(run_id) < 50), suffix=st.sampled_from(["", ".md", ".json", ".made", "2"])
 )
 @settings(max_examples=50)
 def test_no_path_of_a_run_is_a_file_or_folder_of_another(run_id, suffix):
