@@ -62,9 +62,9 @@ def render_report(run: FinishedRun) -> str:
         "## Settings",
         settings_section(run),
         "## Provenance",
-        f"Input `{run.meta['input']['path']}`, sha256 `{run.meta['input']['sha256'][:16]}`. All versions, a hash of the "
-        f"code and the sha256 of every artifact are in [the metadata](../metadata/{run.params.run_id}.json), the time "
-        f"and the commit beside it in `.{run.params.run_id}.made.json`.",
+        f"Input `{run.meta['input']['path']}`, sha256 `{run.meta['input']['sha256'][:16]}`. All versions, a hash of "
+        f"the code and the sha256 of every artifact are in [the metadata](../metadata/{run.params.run_id}.json), the "
+        f"time and the commit beside it in `.{run.params.run_id}.made.json`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
