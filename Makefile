@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 DATA ?= ../shared/data/ETTh1.csv
 FIELD ?= ../shared/data/field
 
-.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers
+.PHONY: help run test lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers chaos
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ $(PEERS): benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	@touch $@
+
+chaos: $(INSTALLED)  ## kill runs of the last commit at random moments and compare what they end in; half an hour
+	python -m benchmarks.chaos
 
 lint: $(INSTALLED)  ## check style and types
 	ruff check .

@@ -1,0 +1,118 @@
+"""Faults at random moments of real runs: does a plain `dvc repro` always end in the bytes of an undisturbed one?
+
+Works in a clone of the last commit. Ends with 1 where a run ends otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmarks.runs import ROOT
+
+EPOCHS = 4
+PAUSE = 0.5  # seconds in which the system takes up what a killed process held
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
+    parser.add_argument("--faults", type=int, default=100, help="how many (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of moments and kinds (%(default)s)")
+    options = parser.parse_args()
+    dice, counts = random.Random(options.seed), collections.Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder, "project")
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
+        short = [sys.executable, "-m", "stages.preflight", "--set", f"train.epochs={EPOCHS}"]
+        subprocess.run(short, cwd=project, check=True, capture_output=True)
+        started = time.monotonic()
+        expected = _undisturbed(project, "--force")
+        usual = time.monotonic() - started
+        _begin_anew(project)
+        for _ in tqdm(range(options.faults), unit="fault"):
+            fault = dice.choice(list(FAULTS))
+            run = _start(project)
+            time.sleep(dice.uniform(0, usual))
+            if run.poll() is None:
+                FAULTS[fault](project, run)
+                counts[fault] += 1
+            else:
+                counts["came too late"] += 1
+            run.wait()
+            time.sleep(PAUSE)
+            if run.returncode == 0 or dice.random() < 0.2:
+                if _undisturbed(project) != expected:
+                    counts["ended otherwise"] += 1
+                _begin_anew(project)
+        if _undisturbed(project) != expected:
+            counts["ended otherwise"] += 1
+    print(", ".join(f"{name}: {count}" for name, count in sorted(counts.items())), file=sys.stderr)
+    survived = not counts["ended otherwise"]
+    print("every run ended in the bytes of an undisturbed one" if survived else "NOT every run ended in the same bytes")
+    return 0 if survived else 1
+
+
+def _start(project: Path) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(["dvc", "repro"], cwd=project, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def _undisturbed(project: Path, *options: str) -> bytes:
+    """dvc.lock after a run to the end; what went wrong where there is none."""
+    done = subprocess.run(["dvc", "repro", *options], cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        return b"failed"
+    return (project / "dvc.lock").read_bytes()
+
+
+def _begin_anew(project: Path) -> None:
+    for name in ("artifacts", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(project / name, ignore_errors=True)
+    (project / "dvc.lock").unlink(missing_ok=True)
+
+
+def _kill_all(_: Path, run: subprocess.Popen[bytes]) -> None:
+    os.killpg(run.pid, signal.SIGKILL)
+
+
+def _terminate_all(_: Path, run: subprocess.Popen[bytes]) -> None:
+    os.killpg(run.pid, signal.SIGTERM)
+
+
+def _kill_dvc(_: Path, run: subprocess.Popen[bytes]) -> None:
+    run.kill()
+
+
+def _lose_cache(project: Path, run: subprocess.Popen[bytes]) -> None:
+    os.killpg(run.pid, signal.SIGKILL)
+    shutil.rmtree(project / ".dvc" / "cache", ignore_errors=True)
+
+
+def _lose_lock(project: Path, run: subprocess.Popen[bytes]) -> None:
+    os.killpg(run.pid, signal.SIGKILL)
+    (project / "dvc.lock").unlink(missing_ok=True)
+
+
+FAULTS: dict[str, Callable[[Path, subprocess.Popen[bytes]], None]] = {
+    "killed": _kill_all,
+    "terminated": _terminate_all,
+    "killed but for the stage": _kill_dvc,
+    "cache lost": _lose_cache,
+    "dvc.lock lost": _lose_lock,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
