@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field, TypeAdapter
 from scipy.interpolate import BSpline
 
 DEGREE = 3
@@ -51,11 +53,13 @@ class Calendar:
         mean: Of each feature over train rows.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     timezone: str
     holidays: str | None
-    times_of_day: int
+    times_of_day: Annotated[int, Field(ge=0, le=TIMES_OF_DAY)]
     weekdays: bool
-    times_of_year: int
+    times_of_year: Annotated[int, Field(ge=0, le=TIMES_OF_YEAR)]
     mean: tuple[float, ...] = ()
 
     @classmethod
@@ -79,6 +83,18 @@ class Calendar:
             TIMES_OF_YEAR * bool(clock and yearly),
         )
         return replace(unfitted, mean=tuple(unfitted._raw(train).mean(axis=0).tolist()))
+
+    @classmethod
+    def restore(cls, content: Mapping[str, Any]) -> Calendar:
+        """The inverse of `content`.
+
+        Raises:
+            ValueError, KeyError, NotImplementedError: It is of another kind, or names a timezone or a country that
+                nobody knows.
+        """
+        calendar = TypeAdapter(cls).validate_python(content)
+        calendar.features(SOME_DAYS)
+        return calendar
 
     def content(self) -> dict[str, Any]:
         """Plain builtins."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter
 
 MOST_CATEGORIES = 50  # the most frequent ones; all others count as unknown
 FEWEST_OF_A_CURVE = 8  # distinct numbers, from which on a response may be bent
@@ -41,9 +42,11 @@ class Encoder:
         bends: Standardized numbers from which on one more feature grows, so that a response can be bent.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     categories: tuple[str, ...] | None = None
     mean: float = 0.0
-    std: float = 1.0
+    std: Annotated[float, Field(gt=0)] = 1.0
     bends: tuple[float, ...] = ()
 
     @classmethod
@@ -64,10 +67,12 @@ class Encoder:
 
     @classmethod
     def restore(cls, content: Mapping[str, Any]) -> Encoder:
-        """The inverse of `content`."""
-        categories = content["categories"]
-        known = None if categories is None else tuple(categories)
-        return cls(known, content["mean"], content["std"], tuple(content["bends"]))
+        """The inverse of `content`.
+
+        Raises:
+            ValueError: It is of another kind.
+        """
+        return TypeAdapter(cls).validate_python(content)
 
     def content(self) -> dict[str, Any]:
         """Plain builtins."""

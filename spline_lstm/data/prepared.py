@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import FilledSeries
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.roles import Encoding
 from spline_lstm.data.scaling import StandardScaler
+from spline_lstm.data.stored import require_arrays
 from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, WindowSource, index_windows
 from spline_lstm.run.contract import NPZ_KEYS, RunPaths, open_preprocessed, require_keys, require_same_run
 from spline_lstm.run.errors import ArtifactError
-from spline_lstm.run.files import read_npz
+from spline_lstm.run.files import CORRUPT, WAY_BACK, read_npz
 from spline_lstm.run.params import CovariateParams, DataParams
+
+Steps = Annotated[int, Field(gt=0, le=10_000_000)]
+Length = Annotated[float, Field(gt=0)]
+Identity = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,15 @@ class Settings:
         timezone: Of these hours.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     frequency: str
     anchor: str
-    seasons: tuple[float, ...]
-    season: int
-    decay: float | None
-    lookback: int
-    horizon: int
+    seasons: tuple[Length, ...]
+    season: Steps
+    decay: Length | None
+    lookback: Steps
+    horizon: Steps
     longest_gap: int
     max_missing: float
     log: bool
@@ -219,14 +227,19 @@ def load_prepared(paths: RunPaths) -> Prepared:
     content = read_npz(paths.processed)
     require_keys(paths.processed, content, *NPZ_KEYS)  # before the hashes: it says what is wrong with the content
     meta, split, preprocessor = open_preprocessed(paths)
-    fit = fitted(preprocessor)
-    layout = Layout(content["starts"], content["lengths"])
-    values = content["values"]
-    if not len(layout) == len(fit.names) == len(content["feature_names"]) or layout.size != len(values):
+    try:
+        fit = fitted(preprocessor)
+        splits = Splits(*(TypeAdapter(Steps).validate_python(split["splits"][name]["end"]) for name in SPLITS))
+        dropped, lacking = (TypeAdapter(dict[str, str]).validate_python(meta[name]) for name in ("dropped", "lacking"))
+        for kind, section in ((DataParams, "data"), (CovariateParams, "covariates")):
+            kind.model_validate(preprocessor[section])
+        require_arrays(content, len(fit.names), len(fit.identities), fit.settings.horizon, splits)
+    except CORRUPT as error:
         raise ArtifactError(
-            f"`{paths.processed}` must hold as many rows as the preprocessor. "
-            f"Received: {len(layout)} rows for {len(fit.names)}. Run `dvc repro`."
-        )
+            f"Artifacts of run {paths.run_id!r} must hold what preprocessing leaves. "
+            f"Received: {' '.join(str(error).split()):.300}. {WAY_BACK}"
+        ) from error
+    layout, values = Layout(content["starts"], content["lengths"]), content["values"]
     filled = FilledSeries(layout, content["settled"], ~np.isnan(values), content["held"], content["since"])
     series = content["series"]
     covariates = Covariates(
@@ -246,20 +259,22 @@ def load_prepared(paths: RunPaths) -> Prepared:
         fit.scaler,
         fit.encoding,
         WindowSource(filled, fit.settings.lookback, fit.settings.horizon, fit.identities, covariates),
-        meta["dropped"],
-        meta["lacking"],
-        Splits(*(split["splits"][name]["end"] for name in SPLITS)),
+        dropped,
+        lacking,
+        splits,
     )
 
 
 def fitted(preprocessor: Mapping[str, Any]) -> Fitted:
-    """What preprocessor.pkl holds of the series."""
-    settings = preprocessor["settings"]
-    sequences = {name: tuple(settings[name]) for name in ("seasons", "closed")}
+    """What preprocessor.pkl holds of the series.
+
+    Raises:
+        ValueError, TypeError, KeyError: It is of another kind.
+    """
     return Fitted(
-        tuple(preprocessor["channels"]),
-        Settings(**{**settings, **sequences}),
-        StandardScaler(**{name: np.asarray(statistic) for name, statistic in preprocessor["scaler"].items()}),
-        np.asarray(preprocessor["identities"], np.int32),
+        TypeAdapter(tuple[str, ...]).validate_python(preprocessor["channels"]),
+        TypeAdapter(Settings).validate_python(preprocessor["settings"]),
+        StandardScaler.of_content(preprocessor["scaler"], len(preprocessor["channels"])),
+        np.array(TypeAdapter(list[Identity]).validate_python(preprocessor["identities"]), np.int32),
         Encoding.restore(preprocessor["encoding"]),
     )

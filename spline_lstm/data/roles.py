@@ -55,7 +55,7 @@ class Encoding:
             role: {name: Encoder.restore(encoder) for name, encoder in content[role]}
             for role in ("past", "future", "static")
         }
-        return cls(**roles, calendar=Calendar(**{**content["calendar"], "mean": tuple(content["calendar"]["mean"])}))
+        return cls(**roles, calendar=Calendar.restore(content["calendar"]))
 
     def content(self) -> dict[str, Any]:
         """Plain builtins; columns in their order."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,23 @@ class StandardScaler:
     logs: np.ndarray
     minimum: np.ndarray
     maximum: np.ndarray
+
+    @classmethod
+    def of_content(cls, content: Mapping[str, Any], rows: int) -> StandardScaler:
+        """From lists.
+
+        Raises:
+            ValueError, TypeError: They are no statistics of so many rows.
+        """
+        kinds = {name: bool if name == "logs" else float for name in content}
+        statistics = {name: np.array(statistic, kinds[name]) for name, statistic in content.items()}
+        scaler = cls(**statistics)
+        finite = np.isfinite([scaler.mean, scaler.std, scaler.spread, scaler.lowest]).all()
+        if any(each.shape != (rows,) for each in statistics.values()) or not finite:
+            raise ValueError(f"no statistics of {rows} rows")
+        if not (np.array([scaler.std, scaler.spread]) > 0).all():
+            raise ValueError("statistics of rows without spread")
+        return scaler
 
     @classmethod
     def fit(cls, train: Iterable[np.ndarray], logs: Sequence[bool] | np.ndarray) -> StandardScaler:
