@@ -17,7 +17,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import yaml
 from tqdm import tqdm
 
 from benchmarks.runs import ROOT
@@ -69,13 +71,13 @@ def _start(project: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["dvc", "repro"], cwd=project, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
-def _undisturbed(project: Path, *options: str) -> bytes:
-    """dvc.lock after a run to the end; what went wrong where there is none."""
+def _undisturbed(project: Path, *options: str) -> Any:
+    """What dvc.lock holds after a run to the end; None, and what went wrong, where there is none."""
     done = subprocess.run(["dvc", "repro", *options], cwd=project, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
-        return b"failed"
-    return (project / "dvc.lock").read_bytes()
+        return None
+    return yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))  # stages are in order of their execution
 
 
 def _begin_anew(project: Path) -> None:
