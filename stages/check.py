@@ -16,6 +16,7 @@ from stages._run import ROOT, current_run, plain_parser, run
 def check(options: argparse.Namespace) -> Mapping[str, Any]:
     if options.record:
         _, paths = current_run()
+        paths.health.unlink(missing_ok=True)  # what an earlier gate saw is of no matter, as DVC has it, too
     else:
         paths = RunPaths(ROOT, checked_run_id(newest_run(ROOT) if options.run_id is None else options.run_id))
     checked = check_run(paths)

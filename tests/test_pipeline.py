@@ -348,6 +348,9 @@ def test_params_that_are_edited_after_the_run_exit_22(finished):
 
     assert done.returncode == 22
     assert "`artifacts/metadata/first.json` must have the sha256 recorded" in done.stderr
+    assert finished.stage("report").returncode == 0
+    assert finished.stage("check", "--record").returncode == 0
+    assert finished.stage("check").returncode == 0
 
 
 def test_a_missing_metric_exits_30(finished):
