@@ -32,17 +32,20 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user with the project's environment active would."""
-        tools = Path(sys.executable).parent
-        identity = {
-            f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
-        }
         return subprocess.run(
+            command, cwd=self.path, env=_active(environment), capture_output=True, text=True, check=False
+        )
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """The same, without waiting; what it starts is one group, and its stderr is to be read."""
+        return subprocess.Popen(
             command,
             cwd=self.path,
-            env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "COLUMNS": "400", **identity, **environment},
-            capture_output=True,
+            env=_active(environment),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
+            start_new_session=True,
         )
 
     def ok(self, *command: str, **environment: str) -> str:
@@ -72,6 +75,14 @@ class Project:
     def copy(self, target: Path) -> Project:
         shutil.copytree(self.path, target, symlinks=True)
         return Project(target)
+
+
+def _active(environment: dict[str, str]) -> dict[str, str]:
+    tools = Path(sys.executable).parent
+    identity = {
+        f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+    }
+    return {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "COLUMNS": "400", **identity, **environment}
 
 
 def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ import pickle
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -377,23 +375,11 @@ def test_a_hostile_preprocessor_runs_nothing(finished):
 def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_in_the_same_bytes(finished):
     lock, latest = (finished.path / name for name in ("dvc.lock", "artifacts/latest/history.csv"))
     before, history = lock.read_bytes(), latest.read_text(encoding="utf-8").splitlines()
-    tools = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    started = subprocess.Popen(
-        ["dvc", "repro", "--force"],
-        cwd=finished.path,
-        env={**os.environ, "PATH": tools},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert started.stderr is not None
-    assert any(line.startswith("epoch 1/2") for line in started.stderr)
-    while len(latest.read_text(encoding="utf-8").splitlines()) < 2:
-        time.sleep(0.01)
-    os.killpg(started.pid, signal.SIGKILL)
-    started.wait()
-    started.stderr.close()
+    with finished.start("dvc", "repro", "--force") as started:
+        assert any(line.startswith("epoch 1/2") for line in started.stderr)
+        while len(latest.read_text(encoding="utf-8").splitlines()) < 2:
+            time.sleep(0.01)
+        os.killpg(started.pid, signal.SIGKILL)
 
     assert latest.read_text(encoding="utf-8").splitlines() == history[:2]
     assert not finished.paths("first").best_checkpoint.exists()
@@ -406,9 +392,7 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_in_the_same_byt
 def test_of_two_runs_in_one_folder_the_second_is_refused_before_it_writes_anything(finished):
     params, forecast = finished.path / "params.yaml", finished.paths("first").forecast.read_bytes()
     script = ["bash", "scripts/run_e2e.sh"]
-    with subprocess.Popen(
-        script, cwd=finished.path, env={**os.environ, "RUN_ID": "one"}, stderr=subprocess.PIPE, text=True
-    ) as one:
+    with finished.start(*script, RUN_ID="one") as one:
         assert any(line.startswith("compiling") for line in one.stderr)
         before = params.read_bytes()
 
