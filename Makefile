@@ -20,7 +20,7 @@ run: $(INSTALLED)  ## run the pipeline on params.yaml
 test: $(INSTALLED)  ## run the tests, with line coverage
 	pytest --numprocesses 2 --dist worksteal
 
-bench: $(INSTALLED)  ## accuracy on the long-horizon protocol, on DATA=FILE; three quarters of an hour
+bench: $(INSTALLED)  ## accuracy on the long-horizon protocol, on DATA=FILE; an hour
 	python -m benchmarks.accuracy --data $(DATA)
 
 bench-missing: $(INSTALLED)  ## what missing inputs cost, on DATA; half an hour
@@ -47,7 +47,7 @@ bench-panel: $(INSTALLED)  ## time and memory on up to 10,000 series; half an ho
 bench-field: $(INSTALLED) $(PEERS)  ## beside statsforecast and LightGBM, on the files of FIELD=FOLDER; an hour
 	python -m benchmarks.field --data $(FIELD)
 
-bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD
+bench-intervals: $(INSTALLED)  ## intervals beside fixed ones, on a drift and on FIELD; a quarter of an hour
 	python -m benchmarks.intervals --data $(FIELD)
 
 bench-peers: $(PEERS)  ## the peers, in an environment of their own, for bench-speed and bench-field
@@ -57,7 +57,7 @@ $(PEERS): benchmarks/peers.txt
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	@touch $@
 
-chaos: $(INSTALLED)  ## kill runs of the last commit at random moments and compare what they end in; half an hour
+chaos: $(INSTALLED)  ## kill runs of the last commit at random moments and compare what they end in
 	python -m benchmarks.chaos
 
 lint: $(INSTALLED)  ## check style and types

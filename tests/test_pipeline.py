@@ -19,7 +19,7 @@ from conftest import Project, outcome
 from spline_lstm.audit.health import check_run
 from spline_lstm.run.contract import PICTURES
 from spline_lstm.run.errors import UnhealthyRunError
-from spline_lstm.run.files import write_json, write_pickle
+from spline_lstm.run.files import sha256, write_json, write_pickle
 from spline_lstm.scores.doubt import BETTER, UNCLEAR, WORSE
 from spline_lstm.scores.metrics import mae, rmse
 
@@ -370,6 +370,18 @@ def test_a_hostile_preprocessor_runs_nothing(finished):
     for stage in ("check", "train", "evaluate", "forecast", "report"):
         assert finished.stage(stage).returncode == 22
     assert not (finished.path / "owned").exists()
+
+
+def test_a_killed_stage_leaves_a_finished_run_as_it_was(finished):
+    paths = finished.paths("first")
+    before = {file: sha256(file) for file in paths.artifacts()["train"]}
+    with finished.start("python", "-m", "stages.train") as started:
+        assert any(line.startswith("epoch 1/2") for line in started.stderr)
+        started.kill()
+
+    assert {file: sha256(file) for file in paths.artifacts()["train"]} == before
+    assert not list((finished.path / "artifacts").rglob("*.tmp"))
+    assert finished.stage("check").returncode == 0
 
 
 def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_in_the_same_bytes(finished):

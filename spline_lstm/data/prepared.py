@@ -231,7 +231,7 @@ def load_prepared(paths: RunPaths) -> Prepared:
         fit = fitted(preprocessor)
         splits = Splits(*(TypeAdapter(Steps).validate_python(split["splits"][name]["end"]) for name in SPLITS))
         dropped, lacking = (TypeAdapter(dict[str, str]).validate_python(meta[name]) for name in ("dropped", "lacking"))
-        for kind, section in ((DataParams, "data"), (CovariateParams, "covariates")):
+        for kind, section in ((DataParams, "data"), (CovariateParams, "covariates")):  # by which new files are read
             kind.model_validate(preprocessor[section])
         require_arrays(content, len(fit.names), len(fit.identities), fit.settings.horizon, splits)
     except CORRUPT as error:
