@@ -1,4 +1,8 @@
-"""The health gate: 27 where artifacts name different runs, 30 where one is missing, 22 where one is damaged."""
+"""The health gate: 27 where artifacts name different runs, 30 where one is missing, 22 where one is damaged.
+
+With --reproduce it makes a finished run again, in a clone of its commit, and compares every artifact: 22 where one
+comes out otherwise.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from spline_lstm.audit.health import check_run, newest_run
+from spline_lstm.audit.reproduction import reproduce_run
 from spline_lstm.run.contract import RunPaths, checked_run_id
+from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import sha256, write_json
 from stages._run import ROOT, current_run, plain_parser, run
 
 
 def check(options: argparse.Namespace) -> Mapping[str, Any]:
+    if options.reproduce is not None:
+        return _reproduce(RunPaths(ROOT, checked_run_id(options.reproduce)))
     if options.record:
         _, paths = current_run()
         paths.health.unlink(missing_ok=True)  # what an earlier gate saw is of no matter, as DVC has it, too
@@ -27,10 +35,38 @@ def check(options: argparse.Namespace) -> Mapping[str, Any]:
     return verdict
 
 
+def _reproduce(paths: RunPaths) -> Mapping[str, Any]:
+    """Say of each artifact whether it came out the same.
+
+    Raises:
+        ArtifactError: One did not.
+    """
+    found = reproduce_run(paths)
+    for file, same in found.same.items():
+        print(f"{'same ' if same else 'OTHER'} {file}", file=sys.stderr)
+    if others := [file for file, same in found.same.items() if not same]:
+        scores = ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.metrics.items())
+        causes = ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.conditions.items())
+        raise ArtifactError(
+            f"Run {paths.run_id!r} must come out the same when it is made again. Received: {len(others)} of "
+            f"{len(found.same)} artifacts with other bytes, first `{others[0]}`; metrics that differ: "
+            f"{scores or 'none'}. What differs around it: {causes or 'no version of a package and no platform'}; "
+            "docs/guarantees.md says on what conditions bytes are equal."
+        )
+    count = len(found.same)
+    print(f"run {paths.run_id} came out the same: {count} artifacts, commit {found.commit:.12s}", file=sys.stderr)
+    return {"run_id": paths.run_id, "reproduced": True, "artifacts": count, "commit": found.commit}
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = plain_parser("check", __doc__)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--run-id", metavar="ID", help="the run to check; without it, the newest")
+    which.add_argument(
+        "--reproduce",
+        metavar="ID",
+        help="make this finished run again in a clone of its commit, and compare every artifact; takes as long as a run",
+    )
     which.add_argument(
         "--record", action="store_true", help="check the run named in params.yaml and write its health file"
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,27 @@ from spline_lstm.run.contract import RunPaths
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+COMPILED = pytest.StashKey[str]()
 
 settings.register_profile("project", deadline=None, derandomize=True, print_blob=False)
 settings.load_profile("project")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Spare tests what would only slow them down; workers of xdist inherit it.
+
+    What XLA compiled for one run is kept for all others of the session, which compile the same few steps. Each worker
+    has one core.
+    """
+    if not hasattr(config, "workerinput"):
+        folder = config.stash[COMPILED] = tempfile.mkdtemp(prefix="compiled-")
+        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={folder}"
+        os.environ.update(dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if folder := config.stash.get(COMPILED, None):
+        shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
@@ -112,20 +133,60 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished_once(pristine: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def finished_once(pristine: Project, shared_folder: Path) -> Project:
     """A project in which `dvc repro` has run once, with fewer epochs, and was committed."""
-    project = pristine.copy(tmp_path_factory.mktemp("finished") / "project")
-    project.set(run_id="first", train__epochs=2, windows__horizon=8)
-    project.ok("dvc", "repro")
-    project.ok("git", "add", "--all")
-    project.ok("git", "commit", "--quiet", "--message", "First run")
-    return project
+
+    def finish(project: Project) -> None:
+        project.set(run_id="first", train__epochs=2, windows__horizon=8)
+        project.ok("dvc", "repro")
+        project.ok("git", "add", "--all")
+        project.ok("git", "commit", "--quiet", "--message", "First run")
+
+    return made_once(shared_folder / "finished", pristine, finish)
+
+
+@pytest.fixture(scope="session")
+def compared_once(finished_once: Project, shared_folder: Path) -> Project:
+    """The same after an experiment named `b` with another cell."""
+    return made_once(
+        shared_folder / "compared",
+        finished_once,
+        lambda project: project.ok("dvc", "exp", "run", "-S", "run_id=b", "-S", "model.cell=gru"),
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(folder: Path, source: Project, finish: Callable[[Project], object]) -> Project:
+    """A copy of a project that one worker finishes, while the others that need it wait."""
+    folder.mkdir(exist_ok=True)
+    done = folder / "done"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            project = source.copy(folder / "project")
+            finish(project)
+            done.touch()
+    return Project(folder / "project")
 
 
 @pytest.fixture
 def project(pristine: Project, tmp_path: Path) -> Project:
     """A fresh clone for one test."""
     return pristine.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def small(project: Project) -> Project:
+    """The same, whose runs are small."""
+    project.set(covariates__calendar=False, windows__horizon=8, model__units=4, train__epochs=2)
+    project.ok("git", "commit", "--quiet", "--all", "--message", "Small runs")
+    return project
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_one_broken_series_among_many_may_be_dropped(project, column, value, sai
 def panel_run(pristine, tmp_path_factory):
     """A project with a run of the panel, ready to forecast."""
     project = pristine.copy(tmp_path_factory.mktemp("panel") / "project")
-    give(project, panel(), data__on_bad_series="drop")
+    give(project, prices_end_early("south"), data__on_bad_series="drop")
     for stage in ("preflight", "preprocess", "train", "evaluate"):
         done = project.stage(stage)
         assert done.returncode == 0, done.stderr
@@ -176,10 +176,7 @@ def test_a_series_whose_prices_end_early_is_dropped_and_the_others_are_forecast(
 
 def test_where_no_series_may_be_dropped_prices_that_end_early_are_an_error(panel_run, tmp_path):
     project = panel_run.copy(tmp_path / "project")
-    give(project, prices_end_early("south"))
-    for stage in ("preflight", "preprocess", "train", "evaluate"):
-        done = project.stage(stage)
-        assert done.returncode == 0, done.stderr
+    project.set(data__on_bad_series="fail")
 
     assert_clear_failure(project.stage("forecast"), 25, "'south'", "'price'", "2024-01-09 10:00:00", "on_bad_series")
 

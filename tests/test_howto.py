@@ -81,7 +81,7 @@ def test_each_section_has_a_test():
 
 @pytest.mark.parametrize("title", CLAIMS)
 def test_a_section_of_the_how_to_does_what_it_says(project, title):
-    project.set(train__epochs=1, covariates__calendar=False)  # no trial fits: what is not given here is quick
+    project.set(train__epochs=1, model__units=4, covariates__calendar=False)  # what is not given here is quick
 
     printed = follow(project, sections()[title])
 
@@ -102,7 +102,7 @@ def test_the_block_of_the_readme_reads_a_long_table_of_one_target_or_several(pro
 
     for target, names in {"y": ["EWR", "JFK", "LGA"], ("y", "z"): ["EWR/y", "EWR/z", "JFK/y", "JFK/z"]}.items():
         project.set(**{**values, "data__target": target if target == "y" else list(target)})
-        project.set(train__epochs=1, covariates__calendar=False)
+        project.set(train__epochs=1, model__units=4, covariates__calendar=False)
         for stage in ("preflight", "preprocess", "train", "evaluate"):
             done = project.stage(stage)
             assert done.returncode == 0, done.stderr

@@ -36,10 +36,9 @@ def drawn(svg: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def pages(finished_once, tmp_path_factory) -> dict[str, str]:
+def pages(compared_once, tmp_path_factory) -> dict[str, str]:
     """What `dvc plots show` and, after an experiment, `dvc plots diff` write."""
-    project = finished_once.copy(tmp_path_factory.mktemp("plots") / "project")
-    project.ok("dvc", "exp", "run", "-S", "run_id=b", "-S", "model.cell=gru")
+    project = compared_once.copy(tmp_path_factory.mktemp("plots") / "project")
     return {command: page(project, command) for command in ("show", "diff")}
 
 

@@ -20,11 +20,11 @@ def test_the_korean_runbook_has_the_same_commands():
     assert english == korean
 
 
-def test_our_runbook_runs_from_top_to_bottom(project):
+def test_our_runbook_runs_from_top_to_bottom(small):
     blocks = BLOCK.findall((ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"))
     assert len(blocks) > 5
 
-    printed = project.ok("bash", "-e", "-c", "\n".join(blocks))
+    printed = small.ok("bash", "-e", "-c", "\n".join(blocks))
 
     back = printed.rpartition("runs that can be restored")[2]
     assert "files written" in back
@@ -50,7 +50,7 @@ def test_a_queued_run_that_failed_stands_in_the_table_of_the_runbook(finished):
     assert "nowhere.csv" in finished.ok("dvc", "queue", "logs", "broken")
 
 
-def test_the_operators_first_runbook_gives_its_expected_output(project):
+def test_the_operators_first_runbook_gives_its_expected_output(small):
     file = SHARED / "docs" / "seed-runbook.ko.md"
     if not file.is_file():
         pytest.skip("the runbook that the project was founded on is not part of it")
@@ -58,7 +58,7 @@ def test_the_operators_first_runbook_gives_its_expected_output(project):
     blocks = [re.sub(r"^cd .*$", "", block, flags=re.M) for block in BLOCK.findall(sections)]
     assert len(blocks) == 5
 
-    printed = project.ok("bash", "-e", "-c", "\n".join(blocks))
+    printed = small.ok("bash", "-e", "-c", "\n".join(blocks))
 
     assert "[OK] run_id consistency check passed" in printed
     assert "[OK] health check passed: phase4-smoke-" in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -167,13 +168,12 @@ def test_one_line_of_a_gigabyte_is_refused_without_reading_it_into_memory(projec
     assert_clear_failure(done, 25, "input.csv", "longer")
 
 
-@pytest.mark.parametrize("run_id", HOSTILE_RUN_IDS, ids=repr)
-def test_a_hostile_run_id_is_refused_before_anything_happens(project, run_id):
+@pytest.mark.parametrize(("run_id", "stage"), zip(HOSTILE_RUN_IDS, cycle(ENTRY_POINTS)), ids=repr)
+def test_a_hostile_run_id_is_refused_before_anything_happens(project, run_id, stage):
     project.set(run_id=run_id)
     before = {path: path.stat().st_mtime_ns for path in project.path.parent.rglob("*")}
 
-    for stage in ENTRY_POINTS:
-        assert_clear_failure(project.stage(stage), 10, "run_id")
+    assert_clear_failure(project.stage(stage), 10, "run_id")
     if isinstance(run_id, str):
         assert_clear_failure(project.stage("check", f"--run-id={run_id}"), 10, "run_id")
         environment = {"RUN_ID": run_id, "PYTHONDONTWRITEBYTECODE": "1"}

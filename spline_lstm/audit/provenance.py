@@ -29,7 +29,7 @@ def write_metadata(params: Params, paths: RunPaths) -> None:
         "run_id": params.run_id,
         "platform": {"system": platform.system(), "machine": platform.machine(), "python": platform.python_version()},
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "code": _code(),
+        "code": code_hash(Path()),
         "seed": params.seed,
         "params": params.model_dump(mode="json"),
         "input": read_json(paths.meta)["input"],
@@ -47,18 +47,23 @@ def write_metadata(params: Params, paths: RunPaths) -> None:
         write_json(paths.made, {**record, "created_at": time, "git": _git_state()})
 
 
-def _code() -> str:
-    """Hash of the names and contents of all files that a run is made by."""
-    files = [file for folder in CODE for file in sorted(Path(folder).rglob("*.py"))]
+def code_hash(project: Path) -> str:
+    """Hash of the names and contents of all files of a project that a run is made by."""
+    files = [file for folder in CODE for file in sorted((project / folder).rglob("*.py"))]
     digest = hashlib.sha256()
-    for file in (*files, *(Path(name) for name in WIRING if Path(name).is_file())):
-        digest.update(f"{file.as_posix()} {sha256(file)}\n".encode())
+    for file in (*files, *(project / name for name in WIRING if (project / name).is_file())):
+        digest.update(f"{file.relative_to(project).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()
+
+
+def commit_of(project: Path) -> str | None:
+    """The commit that is checked out; None outside a repository."""
+    return _git("-C", str(project), "rev-parse", "HEAD")
 
 
 def _git_state() -> dict[str, Any]:
     """The commit, and whether code or params differ from it; nulls outside a repository."""
-    commit = _git("rev-parse", "HEAD")
+    commit = commit_of(Path())
     changed = _git("status", "--porcelain", "--", *CODE, *WIRING, "params.yaml")
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import itertools
 import re
 import warnings
 from collections.abc import Sequence
@@ -15,6 +17,10 @@ from spline_lstm.run.errors import DataError
 from spline_lstm.run.files import CORRUPT, require_input
 
 LONGEST_LINE = 1 << 20
+MOST_COLUMNS = 20_000  # of a CSV, all of which are parsed
+MOST_ROWS = 100_000_000  # of a Parquet file, in which a run of equal cells takes no room
+LONGEST_TEXT = 1000  # bytes of a cell of a Parquet file
+MOST_TEXT = 1 << 33  # bytes of a column of texts, once each row has its own
 EXACT = "round_trip"  # else a parsed number may be off by one bit
 # Types of Arrow whose cells may tell series apart, and all whose cells hold one value.
 ID = r"u?int\d+|bool|decimal.*|(?:large_)?string(?:_view)?"
@@ -43,7 +49,7 @@ def read_columns(path: Path, texts: Sequence[str], numbers: Sequence[str], and_i
             table = _read_csv(path, columns, texts, and_ids)
     except UnicodeDecodeError as error:
         raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
-    except (*CORRUPT, pd.errors.ParserWarning) as error:
+    except (*CORRUPT, csv.Error, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"`{path}` must be a readable table. Received: {reason}. Mend the file.") from error
     if table.empty:
@@ -57,6 +63,10 @@ def _read_parquet(path: Path, columns: list[str], and_ids: bool) -> pd.DataFrame
 
     file = pyarrow.parquet.ParquetFile(path)  # read as a data set, a folder named `load=3` would be a column, too
     schema = file.schema_arrow
+    if file.metadata.num_rows > MOST_ROWS:
+        raise DataError(
+            f"`{path}` must have at most {MOST_ROWS:,} rows. Received: {file.metadata.num_rows:,}. Write a part of them."
+        )
     _require_columns(path, columns, schema.names)
     kinds = {field.name: _kind(field.type) for field in schema}
     for name in columns:
@@ -67,15 +77,30 @@ def _read_parquet(path: Path, columns: list[str], and_ids: bool) -> pd.DataFrame
     if and_ids:
         others = {name for name, kind in kinds.items() if re.fullmatch(ID, kind) and schema.names.count(name) == 1}
         columns = [*columns, *sorted(others.difference(columns))]
-    table = file.read(columns=columns).select(columns)
+    # Each text comes once, however often it stands there.
+    table = pyarrow.parquet.ParquetFile(path, read_dictionary=columns).read(columns=columns).select(columns)
     for index, name in enumerate(columns):
-        if "binary" in kinds[name]:  # text, as some writers leave it
+        if re.search("string|binary", kinds[name]):
+            _require_short_texts(path, name, table[index])
             table = table.set_column(index, name, table[index].cast(pa.binary()).cast(pa.string()))
     try:
         return table.to_pandas(ignore_metadata=True)
     except KeyError as error:
         received = f"{error.args[0]!r:.80}"
         raise DataError(f"`{path}` must name known time zones. Received: {received}. Write times in UTC.") from error
+
+
+def _require_short_texts(path: Path, name: str, column: Any) -> None:
+    """Refuse a column of texts that would fill the memory: a few bytes can stand for a long text in every row."""
+    import pyarrow.compute as pc
+
+    texts = [chunk.dictionary if hasattr(chunk, "dictionary") else chunk for chunk in column.chunks]
+    longest = max((pc.max(pc.binary_length(each)).as_py() or 0 for each in texts), default=0)
+    if longest > LONGEST_TEXT or longest * len(column) > MOST_TEXT:
+        raise DataError(
+            f"Column {name!r} of `{path}` must hold texts of at most {LONGEST_TEXT} bytes, and {MOST_TEXT:,} in all. "
+            f"Received: {len(column):,} rows of up to {longest:,} bytes. Check that params name the right column."
+        )
 
 
 def _kind(kind: Any) -> str:
@@ -87,6 +112,7 @@ def _read_csv(path: Path, columns: list[str], texts: Sequence[str], and_ids: boo
     _require_text(path)
     # Neither is a column called NA a number, nor is a file packed because of its name.
     options = {"encoding": "utf-8-sig", "compression": None, "index_col": False}
+    _require_few_columns(path)
     header = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False, **options).iloc[0]
     names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]  # as pandas calls them
     _require_columns(path, columns, names)
@@ -112,6 +138,18 @@ def _require_text(path: Path) -> None:
                     "Check that it is a CSV with one row a line."
                 )
             block = file.read(LONGEST_LINE)
+
+
+def _require_few_columns(path: Path) -> None:
+    """Refuse a table that pandas takes minutes for: one column takes it as long as thousands of cells."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = (row for row in csv.reader(file) if len(row) > 1 or any(map(str.strip, row)))
+        for row in itertools.islice(rows, 2):  # the header, and the row that pandas counts columns by
+            if len(row) > MOST_COLUMNS:
+                raise DataError(
+                    f"`{path}` must have at most {MOST_COLUMNS:,} columns. Received: a row of {len(row):,} cells. "
+                    "Leave columns out, or write one row for each series and time and name data.series_id."
+                )
 
 
 def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:

@@ -233,7 +233,7 @@ def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, ori
         `(windows, horizon)`, float32, standardized.
     """
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def forward(windows: Windows) -> tf.Tensor:
         return model(windows, training=False)
 
@@ -270,7 +270,7 @@ def compiled_step(
     optimizer.build(model.trainable_variables)
     averages = [tf.Variable(weight) for weight in model.trainable_variables]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def step(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             forecasts = model.member_forecasts(windows, training=True)
@@ -288,7 +288,7 @@ def compiled_step(
 def _compiled_errors(model: SplineForecaster) -> Callable[..., tf.Tensor]:
     """Of each window, the sum of squared errors of the members' mean over observed targets, and their number."""
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def errors(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
         forecasts = model.member_forecasts(windows)
         observed = tf.math.is_finite(targets)

@@ -25,13 +25,14 @@ def three_runs(finished_once, tmp_path_factory) -> tuple[Project, dict[str, dict
     hashes = {"first": files_of(project, "first")}
     project.ok("dvc", "exp", "run", "--queue", "-S", "run_id=queued", "-S", "train.epochs=1")
     project.ok("dvc", "queue", "start")
-    project.ok("dvc", "exp", "run", "-S", "run_id=second", "-S", "train.epochs=1")
-    hashes["second"] = files_of(project, "second")
     deadline = time.monotonic() + 240
     while "Success" not in (status := project.ok("dvc", "queue", "status")):
-        assert "Failed" not in status, status
+        assert "Failed" not in status, project.run("dvc", "queue", "logs", "queued").stdout
         assert time.monotonic() < deadline, status
-        time.sleep(1)
+        time.sleep(2)
+    project.ok("dvc", "exp", "run", "-S", "run_id=second", "-S", "train.epochs=1")
+    hashes["second"] = files_of(project, "second")
+    assert "queued" in project.ok("dvc", "exp", "show", "--no-pager", "--csv")
     for name in hashes["first"]:  # experiments take other runs' files away, but not always
         (project.path / name).unlink(missing_ok=True)
     return project, hashes

@@ -70,6 +70,24 @@ def test_a_header_without_names_is_shown_as_pandas_calls_it(tmp_path, text):
         read_text(tmp_path, text)
 
 
+COMMAS = "," * 500_000
+WIDE = {
+    "header": f"time,load{COMMAS}\n2024-01-01,1\n",
+    "row": f"time,load\n2024-01-01,1{COMMAS}\n",
+    "later row": f"time,load\n2024-01-01,1\n2024-01-02,1{COMMAS}\n",
+    "blank lines": f"\n\n  \ntime,load{COMMAS}\n2024-01-01,1\n",
+    "lines that end as on old machines": f"time,load{COMMAS}\r2024-01-01,1\r",
+    "a name of two lines": f'"time\n",load{COMMAS}\n2024-01-01,1\n',
+    "a cell without an end": 'time,load\n"' + "x" * 200_000,
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_table_of_too_many_columns_is_refused_before_it_is_parsed(tmp_path, name):
+    with pytest.raises(DataError, match=r"at most 20,000 columns\..* cells\.|must be a readable table"):
+        read_text(tmp_path, WIDE[name])
+
+
 @pytest.mark.parametrize("suffix", [".gz", ".zip", ".xz", ".zst", ".tar", ".bz2", ".txt", ""])
 def test_a_name_does_not_say_how_a_file_is_packed(tmp_path, suffix):
     assert read_text(tmp_path, CSV, name=f"table{suffix}")["load"].tolist() == [1, 2, 4, 8]
@@ -149,6 +167,29 @@ def test_a_folder_named_like_a_column_is_none(tmp_path):
     pq.write_table(pa.table({"time": CLOCK, "load": [1, 2, 4, 8]}), tmp_path / "load=3" / "table.parquet")
 
     assert read_panel_of(tmp_path / "load=3" / "table.parquet").values.tolist() == [1, 2, 4, 8]
+
+
+@pytest.mark.parametrize("role", ["time", "load", "id"])
+def test_a_long_text_that_stands_in_every_row_of_parquet_is_not_unpacked(tmp_path, role):
+    rows = 100_000
+    text = pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), ["x" * 1_000_000])
+    columns = {"time": CLOCK[:1].repeat(rows), "load": np.zeros(rows), "id": np.zeros(rows, int), role: text}
+    path = parquet(tmp_path, columns)
+    assert path.stat().st_size < 2_000_000
+
+    with pytest.raises(DataError, match=f"'{role}' of .* 100,000 rows of up to 1,000,000 bytes"):
+        read_panel_of(path, series_id="id")
+
+
+def test_more_rows_than_a_table_may_have_are_refused_unread(tmp_path):
+    schema, part = pa.schema([("time", pa.int64()), ("load", pa.float64())]), 10_000_000
+    with pq.ParquetWriter(tmp_path / "runs.parquet", schema) as writer:
+        for _ in range(11):
+            writer.write_table(pa.table([np.zeros(part, np.int64), np.zeros(part)], schema))
+    assert (tmp_path / "runs.parquet").stat().st_size < 1_000_000
+
+    with pytest.raises(DataError, match="at most 100,000,000 rows. Received: 110,000,000"):
+        read_panel_of(tmp_path / "runs.parquet")
 
 
 @pytest.mark.parametrize("columns", [{}, {"other": [1]}, {"time": CLOCK[:0], "load": CLOCK[:0]}])

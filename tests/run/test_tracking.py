@@ -43,21 +43,21 @@ def test_a_file_outside_every_repository_stays_where_it_is(tmp_path):
     assert not is_left_behind(tmp_path / "mine.csv")
 
 
-def test_readmes_own_sequence_takes_an_untracked_file_into_the_queue(project):
-    table = project.path / "data/raw/co2_weekly.csv"
-    shutil.copy(table, project.path / "my.csv")
+def test_readmes_own_sequence_takes_an_untracked_file_into_the_queue(small):
+    table = small.path / "data/raw/co2_weekly.csv"
+    shutil.copy(table, small.path / "my.csv")
     settings = ["-S", "run_id=mine", "-S", "data.path=my.csv", "-S", "train.epochs=1"]
-    done = project.stage("preflight", "--set", "data.path=my.csv")
+    done = small.stage("preflight", "--set", "data.path=my.csv")
     assert done.returncode == 0
     assert "`dvc add my.csv && git commit -m 'Add my.csv'`" in done.stderr
-    project.ok("git", "checkout", "params.yaml")
+    small.ok("git", "checkout", "params.yaml")
 
-    project.ok("dvc", "add", "my.csv")
-    project.ok("git", "commit", "--message", "Add my.csv")
-    assert "dvc add" not in project.stage("preflight", "--set", "data.path=my.csv").stderr
-    project.ok("git", "checkout", "params.yaml")
-    project.ok("dvc", "exp", "run", *settings)
-    project.ok("dvc", "exp", "run", "--queue", "-S", "run_id=wide", "-S", "model.units=32")
-    project.ok("dvc", "exp", "run", "--run-all")
+    small.ok("dvc", "add", "my.csv")
+    small.ok("git", "commit", "--message", "Add my.csv")
+    assert "dvc add" not in small.stage("preflight", "--set", "data.path=my.csv").stderr
+    small.ok("git", "checkout", "params.yaml")
+    small.ok("dvc", "exp", "run", *settings)
+    small.ok("dvc", "exp", "run", "--queue", "-S", "run_id=wide", "-S", "model.units=32")
+    small.ok("dvc", "exp", "run", "--run-all")
 
-    assert '["mine", "wide"]' in project.ok("python", "-m", "stages.restore")
+    assert '["mine", "wide"]' in small.ok("python", "-m", "stages.restore")
