@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     which.add_argument(
         "--reproduce",
         metavar="ID",
-        help="make this finished run again in a clone of its commit, and compare every artifact; takes as long as a run",
+        help="make this finished run again in a clone of its commit, and compare every artifact; as long as a run",
     )
     which.add_argument(
         "--record", action="store_true", help="check the run named in params.yaml and write its health file"

@@ -86,9 +86,10 @@ def _clone(paths: RunPaths, code: str, clone: Path) -> str:
         )
     _git("clone", "--quiet", "--no-checkout", ".", str(clone))
     for commit in dict.fromkeys((recorded, here)):
-        if isinstance(commit, str) and _git("-C", str(clone), "checkout", "--quiet", "--force", commit, "--"):
-            if code_hash(clone) == code:
-                return commit
+        if not isinstance(commit, str) or not _git("-C", str(clone), "checkout", "--quiet", "--force", commit, "--"):
+            continue
+        if code_hash(clone) == code:
+            return commit
     raise ArtifactError(
         f"Run {paths.run_id!r} must have been made by code that is committed. Received: code that neither commit "
         f"{recorded or 'of its record, which is gone,'} nor {here} holds. Check out the commit that holds it, or "

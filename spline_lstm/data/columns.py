@@ -63,10 +63,9 @@ def _read_parquet(path: Path, columns: list[str], and_ids: bool) -> pd.DataFrame
 
     file = pyarrow.parquet.ParquetFile(path)  # read as a data set, a folder named `load=3` would be a column, too
     schema = file.schema_arrow
-    if file.metadata.num_rows > MOST_ROWS:
-        raise DataError(
-            f"`{path}` must have at most {MOST_ROWS:,} rows. Received: {file.metadata.num_rows:,}. Write a part of them."
-        )
+    rows = file.metadata.num_rows
+    if rows > MOST_ROWS:
+        raise DataError(f"`{path}` must have at most {MOST_ROWS:,} rows. Received: {rows:,}. Write a part of them.")
     _require_columns(path, columns, schema.names)
     kinds = {field.name: _kind(field.type) for field in schema}
     for name in columns:
