@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 DATA ?= ../shared/data/ETTh1.csv
 FIELD ?= ../shared/data/field
 
-.PHONY: help run test coverage lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers chaos
+.PHONY: help run test coverage lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers chaos fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ $(PEERS): benchmarks/peers.txt
 
 chaos: $(INSTALLED)  ## kill runs of the last commit at random moments and compare what they end in
 	python -m benchmarks.chaos
+
+fuzz: $(INSTALLED)  ## mutate the files of a run for some minutes and see what their readers answer
+	python -m benchmarks.fuzz
 
 lint: $(INSTALLED)  ## check style and types
 	ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -69,16 +70,20 @@ def _terminate(*_: object) -> NoReturn:
 def import_tensorflow() -> None:
     """Import TensorFlow without its native greetings, which no Python setting silences.
 
-    Only stages that need a model pay for it: 4 to 5 seconds and 600 MB.
+    Only stages that need a model pay for it: 3 to 4 seconds and 600 MB. Nothing of it is garbage: without its collector
+    Python imports a fifth faster, and need not look through it ever after.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
     silence = os.open(os.devnull, os.O_WRONLY)
+    gc.disable()
     try:
         os.dup2(silence, 2)
         import tensorflow  # noqa: F401
     finally:
+        gc.freeze()
+        gc.enable()
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(silence)

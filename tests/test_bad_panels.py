@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import made_once
 from test_stages import artifacts, assert_clear_failure
 
 STEPS, HORIZON = 200, 4
@@ -127,14 +128,16 @@ def test_one_broken_series_among_many_may_be_dropped(project, column, value, sai
 
 
 @pytest.fixture(scope="module")
-def panel_run(pristine, tmp_path_factory):
-    """A project with a run of the panel, ready to forecast."""
-    project = pristine.copy(tmp_path_factory.mktemp("panel") / "project")
-    give(project, prices_end_early("south"), data__on_bad_series="drop")
-    for stage in ("preflight", "preprocess", "train", "evaluate"):
-        done = project.stage(stage)
-        assert done.returncode == 0, done.stderr
-    return project
+def panel_run(pristine, shared_folder, tmp_path_factory):
+    """A project with a run of the panel, ready to forecast; the prices of one series end early."""
+
+    def finish(project):
+        give(project, prices_end_early("south"), data__on_bad_series="drop")
+        for stage in ("preflight", "preprocess", "train", "evaluate"):
+            done = project.stage(stage)
+            assert done.returncode == 0, done.stderr
+
+    return made_once(shared_folder / "panel", pristine, finish).copy(tmp_path_factory.mktemp("panel") / "project")
 
 
 def forecast(project, table):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 
 import pytest
-from conftest import ROOT, SHARED
+from conftest import ROOT, SHARED, Project
 
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -29,6 +30,25 @@ def test_our_runbook_runs_from_top_to_bottom(small):
     back = printed.rpartition("runs that can be restored")[2]
     assert "files written" in back
     assert "Running stage" not in back, "the runbook promises that going back executes nothing"
+
+
+def test_a_run_that_was_pushed_comes_back_in_another_clone_and_nothing_is_executed_again(finished, tmp_path):
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", runbook, re.MULTILINE | re.DOTALL)
+    (push,), (pull,) = ([block for block in blocks if f"dvc {word}" in block] for word in ("push", "pull"))
+    finished.ok("bash", "-e", "-c", push.replace("/mnt/backup", str(tmp_path / "backup")), RUN_ID="first")
+    before = {file: file.read_bytes() for group in finished.paths("first").artifacts().values() for file in group}
+    shutil.rmtree(finished.path / ".dvc" / "cache")
+    shutil.rmtree(finished.path / "artifacts")
+    finished.ok("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+
+    for project in (finished, Project(tmp_path / "clone")):
+        printed = project.ok("bash", "-e", "-c", pull.replace("COMMIT", "HEAD"))
+
+        assert "run first is healthy" in printed
+        for file, content in before.items():
+            assert (project.path / file.relative_to(finished.path)).read_bytes() == content
+        assert "Running stage" not in project.ok("dvc", "repro")
 
 
 def test_a_queued_run_that_failed_stands_in_the_table_of_the_runbook(finished):

@@ -168,7 +168,7 @@ def test_one_line_of_a_gigabyte_is_refused_without_reading_it_into_memory(projec
     assert_clear_failure(done, 25, "input.csv", "longer")
 
 
-@pytest.mark.parametrize(("run_id", "stage"), zip(HOSTILE_RUN_IDS, cycle(ENTRY_POINTS)), ids=repr)
+@pytest.mark.parametrize(("run_id", "stage"), list(zip(HOSTILE_RUN_IDS, cycle(ENTRY_POINTS), strict=False)), ids=repr)
 def test_a_hostile_run_id_is_refused_before_anything_happens(project, run_id, stage):
     project.set(run_id=run_id)
     before = {path: path.stat().st_mtime_ns for path in project.path.parent.rglob("*")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project, outcome
+from conftest import Project, made_once, outcome
 
 from spline_lstm.run.files import sha256, write_json
 from spline_lstm.scores.predictions import write_parquet
@@ -32,20 +32,22 @@ def files(project: Project) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def walked(pristine: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def walked(pristine: Project, shared_folder: Path) -> Project:
     """A project in which the documented command has run; its default is one worker for each core."""
-    project = pristine.copy(tmp_path_factory.mktemp("walked") / "project")
-    write_series(project)
-    project.set(
-        run_id=RUN,
-        data={"path": "walk.csv", "timestamp": "when", "target": "load"},
-        covariates={"calendar": False},
-        windows={"horizon": HORIZON, "lookback": 14},
-        model={"units": 2},
-        train={"epochs": 1},
-    )
-    project.ok("dvc", "exp", "run", "-S", f"backtest.windows={FOLDS}")
-    return project
+
+    def finish(project: Project) -> None:
+        write_series(project)
+        project.set(
+            run_id=RUN,
+            data={"path": "walk.csv", "timestamp": "when", "target": "load"},
+            covariates={"calendar": False},
+            windows={"horizon": HORIZON, "lookback": 14},
+            model={"units": 2},
+            train={"epochs": 1},
+        )
+        project.ok("dvc", "exp", "run", "-S", f"backtest.windows={FOLDS}")
+
+    return made_once(shared_folder / "walked", pristine, finish)
 
 
 def test_one_command_of_dvc_leaves_every_file_and_is_not_repeated(walked):

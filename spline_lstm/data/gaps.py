@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.signal import lfilter
 
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.phases import phases
@@ -218,6 +217,8 @@ def _level_and_profile(
     stood out from the level at the same phase of earlier seasons, that of each longer one what is left then.
     All forget exponentially.
     """
+    from scipy.signal import lfilter  # half a second, which most stages, that fill nothing, do without
+
     weights = observed.astype(float)
     keep = np.exp(-1 / (LEVEL_SEASONS * seasons[-1])) if seasons else 0.0
     total = lfilter([1.0], [1.0, -keep], weights)
@@ -230,6 +231,8 @@ def _level_and_profile(
 
 def _effect(stands_out: np.ndarray, weights: np.ndarray, season: float) -> np.ndarray:
     """Causal mean of earlier seasons at the same phase, shrunk towards zero: `(time,)`."""
+    from scipy.signal import lfilter
+
     cycle, phase = phases(len(weights), season)
     table = np.zeros((2, cycle[-1] + 1, phase.max() + 1))
     table[:, cycle, phase] = stands_out, weights

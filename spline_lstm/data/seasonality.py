@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import find_peaks
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from spline_lstm.data.phases import group_means, phases
 
@@ -88,7 +87,7 @@ def _repeats(rows: Sequence[np.ndarray], season: float) -> bool:
         return False
     ratio = float(np.mean([ratio for ratio, _, _ in found]))
     between, within = np.median([degrees for _, *degrees in found], axis=0)
-    return bool(f_distribution.sf(ratio, between, within) < SIGNIFICANCE)
+    return bool(fdtrc(between, within, ratio) < SIGNIFICANCE)
 
 
 def _analysis_of_variance(row: np.ndarray, season: float) -> tuple[float, int, int] | None:
@@ -146,6 +145,8 @@ def _own_season(rows: Sequence[np.ndarray]) -> int:
     Args:
         rows: `(steps,)` each, longest first. Each lag has the mean correlation of the rows that are long enough.
     """
+    from scipy.signal import find_peaks  # half a second, which most stages, that seek no season, do without
+
     longest = _reach(rows[0]) if rows else 0
     if longest < 3:
         return 0

@@ -188,7 +188,7 @@ def test_more_rows_than_a_table_may_have_are_refused_unread(tmp_path):
             writer.write_table(pa.table([np.zeros(part, np.int64), np.zeros(part)], schema))
     assert (tmp_path / "runs.parquet").stat().st_size < 1_000_000
 
-    with pytest.raises(DataError, match="at most 100,000,000 rows. Received: 110,000,000"):
+    with pytest.raises(DataError, match=r"at most 100,000,000 rows\. Received: 110,000,000"):
         read_panel_of(tmp_path / "runs.parquet")
 
 
