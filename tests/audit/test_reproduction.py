@@ -11,25 +11,27 @@ from conftest import outcome
 from spline_lstm.run.files import read_json, sha256, write_json
 
 
-def test_what_comes_out_otherwise_is_named_and_nothing_here_is_changed(finished):
-    paths = finished.paths("first")
+def test_what_comes_out_otherwise_is_named_and_nothing_here_is_changed(compared_once, tmp_path):
+    """Of an experiment, whose settings are not those of its commit."""
+    finished = compared_once.copy(tmp_path / "project")
+    paths = finished.paths("b")
     scores, record, gate = (read_json(file) for file in (paths.metrics, paths.metadata, paths.health))
     true = scores["metrics"]["rmse"]
     scores["metrics"]["rmse"] = true / 2
     write_json(paths.metrics, scores)
     write_json(
-        paths.metadata, {**record, "artifacts": {**record["artifacts"], "metrics/first.json": sha256(paths.metrics)}}
+        paths.metadata, {**record, "artifacts": {**record["artifacts"], "metrics/b.json": sha256(paths.metrics)}}
     )
     write_json(paths.health, {**gate, "metadata": sha256(paths.metadata)})
     before = finished.ok("git", "status", "--porcelain", "--ignored")
 
-    done = finished.stage("check", "--reproduce", "first")
+    done = finished.stage("check", "--reproduce", "b")
 
     found = [line.split() for line in done.stderr.splitlines() if line.startswith(("same ", "OTHER "))]
     files = [file.relative_to(finished.path) for group in paths.artifacts().values() for file in group]
     assert [name for _, name in found] == [str(file) for file in files]
     others = [name for verdict, name in found if verdict == "OTHER"]
-    assert others == ["artifacts/metrics/first.json", "artifacts/metadata/first.json"]
+    assert others == ["artifacts/metrics/b.json", "artifacts/metadata/b.json"]
     message = outcome(done)["error"]["message"]
     assert (done.returncode, outcome(done)["exit_code"]) == (22, 22)
     assert f"rmse {true / 2} -> {true}." in message
