@@ -41,36 +41,36 @@ def main() -> int:
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(project)], check=True)
         short = [sys.executable, "-m", "stages.preflight", *(f"--set={value}" for value in SMALL)]
         subprocess.run(short, cwd=project, check=True, capture_output=True)
-        started = time.monotonic()
         expected = _undisturbed(project, "--force")
+        started = time.monotonic()
+        _undisturbed(project, "--force")
         usual = time.monotonic() - started
         _begin_anew(project)
         for _ in tqdm(range(options.faults), unit="fault"):
+            while (run := _started(project, dice.uniform(0, usual))).poll() is not None:  # it ended before its fault
+                counts["ended otherwise"] += _undisturbed(project) != expected
+                _begin_anew(project)
             fault = dice.choice(list(FAULTS))
-            run = _start(project)
-            time.sleep(dice.uniform(0, usual))
-            if run.poll() is None:
-                FAULTS[fault](project, run)
-                counts[fault] += 1
-            else:
-                counts["came too late"] += 1
+            FAULTS[fault](project, run)
+            counts[fault] += 1
             run.wait()
             time.sleep(PAUSE)
-            if run.returncode == 0 or dice.random() < 0.2:
-                if _undisturbed(project) != expected:
-                    counts["ended otherwise"] += 1
+            if dice.random() < 0.2:
+                counts["ended otherwise"] += _undisturbed(project) != expected
                 _begin_anew(project)
-        if _undisturbed(project) != expected:
-            counts["ended otherwise"] += 1
+        counts["ended otherwise"] += _undisturbed(project) != expected
     print(", ".join(f"{name}: {count}" for name, count in sorted(counts.items())), file=sys.stderr)
     survived = not counts["ended otherwise"]
     print("every run ended in the bytes of an undisturbed one" if survived else "NOT every run ended in the same bytes")
     return 0 if survived else 1
 
 
-def _start(project: Path) -> subprocess.Popen[bytes]:
+def _started(project: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """A run that was begun so long ago."""
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(["dvc", "repro"], cwd=project, stdout=quiet, stderr=quiet, start_new_session=True)
+    run = subprocess.Popen(["dvc", "repro"], cwd=project, stdout=quiet, stderr=quiet, start_new_session=True)
+    time.sleep(seconds)
+    return run
 
 
 def _undisturbed(project: Path, *options: str) -> Any:

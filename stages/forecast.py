@@ -26,10 +26,11 @@ from spline_lstm.run.contract import (
     require_keys,
     require_same_run,
 )
-from spline_lstm.run.files import read_json, write_text
+from spline_lstm.run.errors import ArtifactError
+from spline_lstm.run.files import CORRUPT, WAY_BACK, read_json, write_text
 from spline_lstm.run.params import CovariateParams, DataParams
 from spline_lstm.scores.forecasts import Forecasts, interval_columns
-from spline_lstm.scores.intervals import heights, in_force
+from spline_lstm.scores.intervals import RecordedIntervals, heights, in_force
 from spline_lstm.scores.surprise import surprises
 from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
 
@@ -84,6 +85,13 @@ def _forecast_table(
     require_same_run(paths, paths.metrics)
     metrics = read_json(paths.metrics)
     require_keys(paths.metrics, metrics, "intervals")
+    try:
+        recorded = RecordedIntervals.of_content(metrics["intervals"], series.source.horizon)
+    except CORRUPT as error:
+        raise ArtifactError(
+            f"`{paths.metrics}` must hold the intervals that evaluation leaves. "
+            f"Received: {' '.join(str(error).split()):.300}. {WAY_BACK}"
+        ) from error
     rows = _usable_rows(series, drop)
     origins, names = series.layout.ends[rows] - 1, [series.names[row] for row in rows]
 
@@ -98,17 +106,15 @@ def _forecast_table(
     open_steps = source.filled.open_steps(series.layout.positions(rows, origins))
     factors, unusual = surprises(seen, series, rows, origins) if seen else (np.ones(len(rows)), {})
     warnings = _warnings(unusual, dict(zip(names, open_steps, strict=True)))
-    known = metrics["intervals"]
-    relative = np.array([known["half_widths"].get(name, known["pooled"]) for name in names])
     above = heights(scaled, series.scaler.lowest[rows])
-    widths = in_force(relative, above, known["power"], open_steps) * factors[:, None, None]
+    widths = in_force(recorded.of(names), above, recorded.power, open_steps) * factors[:, None, None]
     y_pred = series.scaler.restore(scaled, rows)
     lower, upper = (np.moveaxis(series.scaler.restore(scaled[:, None] + sign * widths, rows), 1, 0) for sign in (-1, 1))
     unknown = np.full_like(y_pred, np.nan)
-    forecasts = Forecasts(rows, origins, unknown, y_pred, tuple(known["levels"]), lower, upper)
+    forecasts = Forecasts(rows, origins, unknown, y_pred, recorded.asked.levels, lower, upper)
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
-    columns = {"y_pred": y_pred, **interval_columns(forecasts, known["coverage"], known["quantiles"])}
+    columns = {"y_pred": y_pred, **interval_columns(forecasts, recorded.asked.coverage, recorded.asked.quantiles)}
     table = pd.DataFrame(
         {
             "series_id": np.repeat(names, steps),

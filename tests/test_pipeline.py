@@ -338,6 +338,18 @@ def test_params_that_are_edited_after_the_run_exit_22(finished):
     assert finished.stage("check").returncode == 0
 
 
+@pytest.mark.parametrize("changes", [None, {}, {"pooled": None}, {"power": "high"}])
+def test_intervals_that_no_evaluation_leaves_are_refused_before_the_forecast(finished, changes):
+    file = finished.paths("first").metrics
+    content = json.loads(file.read_text(encoding="utf-8"))
+    write_json(file, {**content, "intervals": changes and {**content["intervals"], **changes}})
+
+    done = finished.stage("forecast")
+
+    assert done.returncode == 22, done.stderr
+    assert "`artifacts/metrics/first.json` must hold the intervals" in done.stderr
+
+
 def test_a_missing_metric_exits_30(finished):
     file = finished.paths("first").metrics
     content = json.loads(file.read_text(encoding="utf-8"))

@@ -9,13 +9,16 @@ variance and the mean).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 from scipy.special import ndtri
 
 from spline_lstm.run.errors import InsufficientDataError
+from spline_lstm.run.params import EvaluateParams
 
 HALF_LIFE = 0.25  # of what a miss weighs, as a share of the validation split
 RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
@@ -26,6 +29,8 @@ JUDGED = 0.9  # the coverage by which powers are judged
 MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
 MOST_POOLED = 1 << 13  # windows of all rows together
 COLUMNS_AT_ONCE = 1 << 10
+
+Width = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,44 @@ def half_widths(
     order = np.argsort(levels, kind="stable")
     result[:, order] = np.maximum.accumulate(result[:, order], axis=1)  # own and pooled ones could cross
     return result
+
+
+@dataclass(frozen=True)
+class RecordedIntervals:
+    """What a finished run leaves for the intervals of forecasts beyond its rows.
+
+    Attributes:
+        asked: Coverage and quantiles.
+        power: See `choose_power`.
+        half_widths: `(levels, horizon)` of each series, see `Certainty.newest`.
+        pooled: `(levels, horizon)`, of others.
+    """
+
+    asked: EvaluateParams
+    power: float
+    half_widths: Mapping[str, np.ndarray]
+    pooled: np.ndarray
+
+    @classmethod
+    def of_content(cls, content: Mapping[str, Any], horizon: int) -> RecordedIntervals:
+        """From `intervals` of a metrics file.
+
+        Raises:
+            ValueError, TypeError, KeyError: It holds something else.
+        """
+        asked = EvaluateParams(coverage=content["coverage"], quantiles=content["quantiles"])
+        power = TypeAdapter(Width).validate_python(content["power"])
+        widths = TypeAdapter(dict[str, list[list[Width]]]).validate_python(content["half_widths"])
+        pooled = TypeAdapter(list[list[Width]]).validate_python(content["pooled"])
+        shape = len(asked.levels), horizon
+        arrays = {name: np.array(each) for name, each in widths.items()}
+        if any(each.shape != shape for each in (*arrays.values(), np.array(pooled))):
+            raise ValueError(f"half-widths of another shape than {shape}")
+        return cls(asked, power, arrays, np.array(pooled))
+
+    def of(self, names: Sequence[str]) -> np.ndarray:
+        """Relative half-widths: `(names, levels, horizon)`."""
+        return np.array([self.half_widths.get(name, self.pooled) for name in names])
 
 
 def in_force(relative: np.ndarray, heights: np.ndarray, power: float, open_steps: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from spline_lstm.run.errors import InsufficientDataError
+from spline_lstm.run.files import CORRUPT
 from spline_lstm.scores import intervals
 from spline_lstm.scores.intervals import (
     HALF_LIFE,
@@ -16,6 +17,7 @@ from spline_lstm.scores.intervals import (
     RENEWALS,
     Certainty,
     Misses,
+    RecordedIntervals,
     choose_power,
     half_widths,
     heights,
@@ -236,3 +238,44 @@ def test_the_newest_widths_are_those_at_the_end_of_each_row_and_of_all_rows_toge
 def test_no_observed_miss_at_all_is_refused():
     with pytest.raises(InsufficientDataError, match="validation split must hold observed targets"):
         half_widths(misses_of(np.full((3, 2), np.nan)), np.zeros(1, int), np.ones(1, int), 0, (0.9,), 10)
+
+
+RECORDED = {
+    "coverage": [0.9, 0.8],
+    "quantiles": [0.25],
+    "power": 0.5,
+    "half_widths": {"a": [[1.0, 2.0], [0.5, 1.0], [0.2, 0.4]]},
+    "pooled": [[2.0, 3.0], [1.0, 1.5], [0.5, 0.6]],
+}
+
+
+def test_recorded_intervals_are_those_of_a_series_or_of_all():
+    recorded = RecordedIntervals.of_content(RECORDED, horizon=2)
+
+    assert recorded.asked.levels == (0.9, 0.8, 0.5)
+    found = recorded.of(["new", "a"])
+    np.testing.assert_array_equal(found, [RECORDED["pooled"], RECORDED["half_widths"]["a"]])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"coverage": [1.5]},
+        {"coverage": None},
+        {"quantiles": {"a": 1}},
+        {"power": "x"},
+        {"power": float("nan")},
+        {"half_widths": []},
+        {"half_widths": {"a": None}},
+        {"half_widths": {"a": [[1.0, 2.0]]}},
+        {"half_widths": {"a": [[1.0], [0.5], [0.2]]}},
+        {"half_widths": {"a": [[1.0, 2.0], [0.5], [0.2, 0.4]]}},
+        {"pooled": [[-1.0, 3.0], [1.0, 1.5], [0.5, 0.6]]},
+        {"pooled": [[1e999, 3.0], [1.0, 1.5], [0.5, 0.6]]},
+        {"pooled": 7},
+    ],
+    ids=str,
+)
+def test_recorded_intervals_of_another_kind_are_refused(changes):
+    with pytest.raises(CORRUPT):
+        RecordedIntervals.of_content({**RECORDED, **changes}, horizon=2)
