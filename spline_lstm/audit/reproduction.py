@@ -18,6 +18,7 @@ from spline_lstm.audit.provenance import code_hash, commit_of
 from spline_lstm.run.contract import RunPaths, require_keys
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
 from spline_lstm.run.files import read_json, require_input, sha256
+from spline_lstm.run.params import parse_params
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +48,12 @@ def reproduce_run(paths: RunPaths) -> Reproduction:
     Raises:
         RunIdMismatchError, UnhealthyRunError, ArtifactError: As `check_run`; no commit that is known holds the code of
             the run; the run does not come to its end.
-        InputNotFoundError: The input is gone; the working folder is in no repository of git.
+        InputNotFoundError: The input is gone; the working folder is no repository that git can clone.
+        ParamsError: This version does not take the settings of the run.
     """
     check_run(paths)
     record = require_keys(paths.metadata, read_json(paths.metadata), "code", "params", "input")
-    file = Path(record["params"]["data"]["path"])
+    file = Path(parse_params(record["params"]).data.path)
     require_input(file)
     if (found := sha256(file)) != record["input"]["sha256"]:
         raise ArtifactError(
@@ -79,12 +81,11 @@ def _clone(paths: RunPaths, code: str, clone: Path) -> str:
     made = read_json(paths.made) if paths.made.exists() else {}
     recorded = (made.get("git") or {}).get("commit")
     here = commit_of(Path())
-    if here is None:
+    if here is None or not _git("clone", "--quiet", "--no-checkout", ".", str(clone)):
         raise InputNotFoundError(
-            "A run is made again from a commit of git. Received: a folder in no repository with a commit. "
+            "A run is made again in a clone of a commit of git. Received: a folder that git cannot clone. "
             "Clone the project, and bring the run back there with `python -m stages.restore`."
         )
-    _git("clone", "--quiet", "--no-checkout", ".", str(clone))
     for commit in dict.fromkeys((recorded, here)):
         if not isinstance(commit, str) or not _git("-C", str(clone), "checkout", "--quiet", "--force", commit, "--"):
             continue
