@@ -76,10 +76,15 @@ def _started(project: Path, seconds: float) -> subprocess.Popen[bytes]:
 def _undisturbed(project: Path, *options: str) -> Any:
     """What dvc.lock holds after a run to the end; None, and what went wrong, where there is none."""
     done = subprocess.run(["dvc", "repro", *options], cwd=project, capture_output=True, text=True, check=False)
+    lock = project / "dvc.lock"
+    if done.returncode and lock.exists() and not lock.read_bytes():
+        print("DVC was killed while it wrote dvc.lock: removed, as the runbook says", file=sys.stderr)
+        lock.unlink()
+        return _undisturbed(project, *options)
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
         return None
-    return yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))  # stages are in order of their execution
+    return yaml.safe_load(lock.read_text(encoding="utf-8"))  # stages are in order of their execution
 
 
 def _begin_anew(project: Path) -> None:
