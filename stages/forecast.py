@@ -82,16 +82,7 @@ def _forecast_table(
     """
     open_preprocessed(paths)
     series = series.seen_by(open_trained(paths))
-    require_same_run(paths, paths.metrics)
-    metrics = read_json(paths.metrics)
-    require_keys(paths.metrics, metrics, "intervals")
-    try:
-        recorded = RecordedIntervals.of_content(metrics["intervals"], series.source.horizon)
-    except CORRUPT as error:
-        raise ArtifactError(
-            f"`{paths.metrics}` must hold the intervals that evaluation leaves. "
-            f"Received: {' '.join(str(error).split()):.300}. {WAY_BACK}"
-        ) from error
+    recorded = _recorded_intervals(paths, series.source.horizon)
     rows = _usable_rows(series, drop)
     origins, names = series.layout.ends[rows] - 1, [series.names[row] for row in rows]
 
@@ -125,6 +116,19 @@ def _forecast_table(
         }
     )
     return table, warnings
+
+
+def _recorded_intervals(paths: RunPaths, horizon: int) -> RecordedIntervals:
+    require_same_run(paths, paths.metrics)
+    metrics = read_json(paths.metrics)
+    require_keys(paths.metrics, metrics, "intervals")
+    try:
+        return RecordedIntervals.of_content(metrics["intervals"], horizon)
+    except CORRUPT as error:
+        raise ArtifactError(
+            f"`{paths.metrics}` must hold the intervals that evaluation leaves. "
+            f"Received: {' '.join(str(error).split()):.300}. {WAY_BACK}"
+        ) from error
 
 
 def _warnings(unusual: Mapping[str, str], open_steps: Mapping[str, int]) -> list[str]:

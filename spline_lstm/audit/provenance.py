@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from spline_lstm.run.contract import RunPaths
 from spline_lstm.run.files import read_json, sha256, write_json
 from spline_lstm.run.params import Params
+from spline_lstm.run.tracking import git
 
 PACKAGES = ("dvc", "keras", "numpy", "pandas", "pyarrow", "scipy", "tensorflow")
 CODE = ("spline_lstm", "stages")
@@ -58,19 +58,11 @@ def code_hash(project: Path) -> str:
 
 def commit_of(project: Path) -> str | None:
     """The commit that is checked out; None outside a repository."""
-    return _git("-C", str(project), "rev-parse", "HEAD")
+    return git(project, "rev-parse", "HEAD")
 
 
 def _git_state() -> dict[str, Any]:
     """The commit, and whether code or params differ from it; nulls outside a repository."""
     commit = commit_of(Path())
-    changed = _git("status", "--porcelain", "--", *CODE, *WIRING, "params.yaml")
+    changed = git(Path(), "status", "--porcelain", "--", *CODE, *WIRING, "params.yaml")
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -19,6 +19,7 @@ from spline_lstm.run.contract import RunPaths, require_keys
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
 from spline_lstm.run.files import read_json, require_input, sha256
 from spline_lstm.run.params import parse_params
+from spline_lstm.run.tracking import git
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +82,13 @@ def _clone(paths: RunPaths, code: str, clone: Path) -> str:
     made = read_json(paths.made) if paths.made.exists() else {}
     recorded = (made.get("git") or {}).get("commit")
     here = commit_of(Path())
-    if here is None or not _git("clone", "--quiet", "--no-checkout", ".", str(clone)):
+    if here is None or git(Path(), "clone", "--quiet", "--no-checkout", ".", str(clone)) is None:
         raise InputNotFoundError(
             "A run is made again in a clone of a commit of git. Received: a folder that git cannot clone. "
             "Clone the project, and bring the run back there with `python -m stages.restore`."
         )
     for commit in dict.fromkeys((recorded, here)):
-        if not isinstance(commit, str) or not _git("-C", str(clone), "checkout", "--quiet", "--force", commit, "--"):
+        if not isinstance(commit, str) or git(clone, "checkout", "--quiet", "--force", commit, "--") is None:
             continue
         if code_hash(clone) == code:
             return commit
@@ -96,10 +97,6 @@ def _clone(paths: RunPaths, code: str, clone: Path) -> str:
         f"{recorded or 'of its record, which is gone,'} nor {here} holds. Check out the commit that holds it, or "
         "commit the code and make the run again."
     )
-
-
-def _git(*arguments: str) -> bool:
-    return subprocess.run(["git", *arguments], capture_output=True, check=False).returncode == 0
 
 
 def _execute(folder: Path, *module: str) -> None:
