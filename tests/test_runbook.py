@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 from conftest import ROOT, SHARED, Project
@@ -32,11 +37,42 @@ def test_our_runbook_runs_from_top_to_bottom(small):
     assert "Running stage" not in back, "the runbook promises that going back executes nothing"
 
 
-def test_a_run_that_was_pushed_comes_back_in_another_clone_and_nothing_is_executed_again(finished, tmp_path):
+@pytest.fixture
+def bucket(monkeypatch):
+    """The address of a server that speaks S3's protocol, with one empty bucket named `backup`."""
+    for name, value in {"ACCESS_KEY_ID": "me", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "eu-central-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "moto.server", "--port", address.rpartition(":")[2]]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(urllib.request.Request(f"{address}/backup", method="PUT")).close()
+                break
+            except urllib.error.URLError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        yield address
+        server.terminate()
+
+
+@pytest.mark.parametrize("remote", ["folder", "bucket"])
+def test_a_run_that_was_pushed_comes_back_in_another_clone_and_nothing_is_executed_again(
+    remote, finished, tmp_path, request
+):
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```$", runbook, re.MULTILINE | re.DOTALL)
-    (push,), (pull,) = ([block for block in blocks if f"dvc {word}" in block] for word in ("push", "pull"))
-    finished.ok("bash", "-e", "-c", push.replace("/mnt/backup", str(tmp_path / "backup")), RUN_ID="first")
+    (push,), (pull,), (other,) = (
+        [block for block in blocks if f"dvc {word}" in block] for word in ("push", "pull", "remote modify")
+    )
+    if remote == "folder":
+        push = push.replace("/mnt/backup", str(tmp_path / "backup"))
+    else:
+        add, *rest = push.replace("/mnt/", "s3://").splitlines()
+        push = "\n".join([add, other.replace("https://s3.example.com", request.getfixturevalue("bucket")), *rest])
+    finished.ok("bash", "-e", "-c", push, RUN_ID="first")
     before = {file: file.read_bytes() for group in finished.paths("first").artifacts().values() for file in group}
     shutil.rmtree(finished.path / ".dvc" / "cache")
     shutil.rmtree(finished.path / "artifacts")

@@ -17,10 +17,9 @@ from pydantic import ConfigDict, Field
 
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.run.errors import ArtifactError
-from spline_lstm.run.files import CORRUPT, WAY_BACK, read_bytes, stored, write_bytes
+from spline_lstm.run.files import CORRUPT, EPOCH_ZERO, WAY_BACK, read_bytes, stored, write_bytes
 from spline_lstm.run.params import Cell
 
-EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 LARGEST_WINDOW = 1 << 24  # values of all channels
 LARGEST_SPLINES = 1 << 22  # steps times coefficients of a segment
 MOST_GROUPS = 10_000  # of a file of weights

@@ -45,6 +45,7 @@ CORRUPT = (  # what parsers raise when they are given anything at all
     zlib.error,
 )
 WAY_BACK = "Bring a finished run back with `python -m stages.restore --run-id ID`, or make it again with `dvc repro`."
+EPOCH_ZERO = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 PICKLE_PROTOCOL = 4  # fixed: the default differs between Python versions, and so would the bytes
 PICKLE_OPCODES = (  # that `write_pickle` needs: none calls, names a class, or makes bytes, a tuple or a set
     *("PROTO", "FRAME", "STOP", "MEMOIZE", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"),
@@ -98,9 +99,16 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Replace `path` by an uncompressed npz whose bytes depend on the arrays alone."""
-    with replacing(path) as file:
-        np.savez(file, **dict(sorted(arrays.items())))  # type: ignore[arg-type]
+    """Replace `path` by an uncompressed npz whose bytes depend on the arrays alone.
+
+    `numpy.savez` asks for headers of large members always, and Python's versions write these each in another way.
+    """
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name in sorted(arrays):
+            member = zipfile.ZipInfo(f"{name}.npy", EPOCH_ZERO)
+            member.file_size = arrays[name].nbytes  # tells large members, before they are written
+            with archive.open(member, "w") as stream:
+                np.lib.format.write_array(stream, arrays[name], allow_pickle=False)
 
 
 def write_pickle(path: Path, content: Mapping[str, Any]) -> None:
