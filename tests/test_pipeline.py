@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,20 +35,27 @@ def test_a_run_leaves_every_artifact_and_a_clean_status(finished_once):
     assert not RAN.findall(finished_once.ok("dvc", "repro"))
 
 
-def test_a_forced_repetition_elsewhere_leaves_the_lock_file_as_it_was(finished):
+def test_forced_repetitions_elsewhere_and_at_once_leave_the_lock_file_as_it_was(finished, tmp_path):
+    """In two folders with one cache, both without anything that the first run left in another one."""
     before = (finished.path / "dvc.lock").read_bytes()
     finished.ok("git", "commit", "--quiet", "--allow-empty", "--message", "A later commit")
     finished.paths("first").made.unlink()  # as in a fresh clone
+    shutil.rmtree(finished.path / ".dvc" / "cache")
+    finished.ok("dvc", "cache", "dir", "--local", str(tmp_path / "cache"))
     threads = {"OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "3", "TF_NUM_INTRAOP_THREADS": "2"}
     anew = {"TF_XLA_FLAGS": ""}  # what was compiled for the first run is not taken
     place = {"LC_ALL": "C", "TZ": "Asia/Seoul", "PYTHONHASHSEED": "7"}
+    other = finished.copy(tmp_path / "other")
 
-    printed = finished.ok("dvc", "repro", "--force", **threads, **anew, **place)
+    with ThreadPoolExecutor() as pool:
+        command = ("dvc", "repro", "--force")
+        runs = [pool.submit(finished.ok, *command, **threads, **anew, **place), pool.submit(other.ok, *command)]
 
-    ran = RAN.findall(printed)
-    ran.remove("backtest")  # it may run at any time before the report
-    assert ran == ["preflight", "preprocess", "train", "evaluate", "forecast", "report", "check"]
-    assert (finished.path / "dvc.lock").read_bytes() == before
+    for project, run in zip((finished, other), runs, strict=True):
+        ran = RAN.findall(run.result())
+        ran.remove("backtest")  # it may run at any time before the report
+        assert ran == ["preflight", "preprocess", "train", "evaluate", "forecast", "report", "check"]
+        assert (project.path / "dvc.lock").read_bytes() == before
 
 
 def test_an_evaluation_parameter_does_not_retrain(finished):

@@ -19,23 +19,31 @@ def files_of(project: Project, run_id: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def three_runs(finished_once, tmp_path_factory) -> tuple[Project, dict[str, dict[str, str]]]:
-    """A run by `dvc repro`, one by `dvc exp run`, one from the queue; only the second is in the workspace."""
-    project = finished_once.copy(tmp_path_factory.mktemp("restore") / "project")
-    hashes = {"first": files_of(project, "first")}
-    project.ok("dvc", "exp", "run", "--queue", "-S", "run_id=queued", "-S", "train.epochs=1")
-    project.ok("dvc", "queue", "start")
+def three_runs(finished_once, compared_once, tmp_path_factory) -> tuple[Project, dict[str, dict[str, str]]]:
+    """`first` by `dvc repro`, `b` by `dvc exp run`, `queued` at once with a repetition of `first`; only `b` is there."""
+    project = compared_once.copy(tmp_path_factory.mktemp("restore") / "project")
+    hashes = {"first": files_of(finished_once, "first"), "b": files_of(project, "b")}
+    queue = ("dvc", "exp", "run", "--queue")
+    project.ok(*queue, "--name", "queued", "-S", "run_id=queued", "-S", "train.epochs=1")
+    project.ok(*queue, "--name", "again", "--force", "-S", "run_id=first", "-S", "model.cell=lstm")
+    project.ok("dvc", "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 240
-    while "Success" not in (status := project.ok("dvc", "queue", "status")):
-        assert "Failed" not in status, project.run("dvc", "queue", "logs", "queued").stdout
+    while (status := project.ok("dvc", "queue", "status")).count("Success") < 2:
+        assert "Failed" not in status, [project.run("dvc", "queue", "logs", name).stdout for name in ("queued", "again")]
         assert time.monotonic() < deadline, status
         time.sleep(2)
-    project.ok("dvc", "exp", "run", "-S", "run_id=second", "-S", "train.epochs=1")
-    hashes["second"] = files_of(project, "second")
     assert "queued" in project.ok("dvc", "exp", "show", "--no-pager", "--csv")
     for name in hashes["first"]:  # experiments take other runs' files away, but not always
         (project.path / name).unlink(missing_ok=True)
     return project, hashes
+
+
+def test_a_repetition_in_the_queue_beside_another_run_leaves_the_same_lock_file(three_runs):
+    project, _ = three_runs
+    assert "Running stage 'train'" in project.ok("dvc", "queue", "logs", "again")
+    (again,) = project.ok("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/again").splitlines()
+
+    assert project.ok("git", "show", f"{again}:dvc.lock") == project.ok("git", "show", "HEAD:dvc.lock")
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def runs(three_runs, tmp_path):
 def test_runs_of_every_kind_come_back_and_forecast(runs):
     project, hashes = runs
     assert not project.paths("first").metrics.exists()
-    assert outcome(project.stage("restore"))["runs"] == ["first", "queued", "second"]
+    assert outcome(project.stage("restore"))["runs"] == ["b", "first", "queued"]
 
     for run_id in ("first", "queued"):
         done = project.stage("restore", "--run-id", run_id)
@@ -56,9 +64,9 @@ def test_runs_of_every_kind_come_back_and_forecast(runs):
         assert outcome(project.stage("check", "--run-id", run_id))["healthy"]
 
     assert files_of(project, "first") == hashes["first"]
-    assert files_of(project, "second") == hashes["second"]
+    assert files_of(project, "b") == hashes["b"]
     found = outcome(project.stage("compare"))
-    assert sorted(found["runs"]) == ["first", "queued", "second"]
+    assert sorted(found["runs"]) == ["b", "first", "queued"]
     page = (project.path / found["page"]).read_text(encoding="utf-8")
     scores = {run_id: read_json(project.paths(run_id).metrics)["metrics"] for run_id in found["runs"]}
     assert found["best"] == min(scores, key=lambda run_id: scores[run_id]["rmse"])
@@ -72,12 +80,12 @@ def test_runs_of_every_kind_come_back_and_forecast(runs):
 
 def test_a_run_that_is_there_is_mended_where_it_was_changed(runs):
     project, hashes = runs
-    project.paths("second").metrics.write_text("{}", encoding="utf-8")
-    project.paths("second").report.unlink()
+    project.paths("b").metrics.write_text("{}", encoding="utf-8")
+    project.paths("b").report.unlink()
 
-    assert outcome(project.stage("restore", "--run-id", "second"))["written"] == 2
-    assert files_of(project, "second") == hashes["second"]
-    assert outcome(project.stage("restore", "--run-id", "second"))["written"] == 0
+    assert outcome(project.stage("restore", "--run-id", "b"))["written"] == 2
+    assert files_of(project, "b") == hashes["b"]
+    assert outcome(project.stage("restore", "--run-id", "b"))["written"] == 0
 
 
 def test_settings_come_back_and_nothing_is_executed(runs):
@@ -99,7 +107,7 @@ def test_what_cannot_be_restored_is_said_with_what_can(runs):
     lost = project.stage("restore", "--run-id", "first")
 
     assert unknown.returncode == lost.returncode == 21
-    assert "first, queued, second" in unknown.stderr
+    assert "b, first, queued" in unknown.stderr
     assert "best.keras" in lost.stderr
     assert "dvc pull" in lost.stderr
     assert project.stage("restore", "--run-id", "../x").returncode == 10
