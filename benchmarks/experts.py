@@ -23,10 +23,10 @@ from benchmarks.runs import Run, project_params, read_scores, run_all
 KEPT = 0.85  # of the time that a file spans
 FINAL = """
 train = fitting.train_forecaster
-def again(source, windows, validation, params, traits):
-    trained = train(source, windows, validation, params, traits)
+def again(source, windows, validation, *given):
+    trained = train(source, windows, validation, *given)
     known = [np.concatenate([getattr(each, name) for each in (windows, validation)]) for name in ("rows", "origins")]
-    fitting.fit_again(trained, type(windows).of(*known), params.seed)
+    fitting.fit_again(trained, type(windows).of(*known), given[0].seed)
     trained.fit.best[:] = trained.model.get_weights()
     return trained
 fitting.train_forecaster = again

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -69,3 +70,14 @@ def test_of_two_runs_the_first_goes_on(tmp_path):
         with at_work(tmp_path, "run_e2e.sh"):
             first.communicate("now\n", timeout=60)
             assert first.returncode == 0
+
+
+def test_the_command_that_is_named_frees_the_folder(tmp_path):
+    with at_work(tmp_path, "scripts/run_e2e.sh") as process:
+        with pytest.raises(BusyError) as raised:
+            require_idle(tmp_path)
+
+        subprocess.run(re.findall(r"`(kill \d+)`", str(raised.value))[0].split(), check=True)
+
+        assert process.wait(60) != 0
+        require_idle(tmp_path)
