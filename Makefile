@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+VERSIONS ?= python3.10 python3.13
 PEERS := .venv-peers/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 DATA ?= ../shared/data/ETTh1.csv
 FIELD ?= ../shared/data/field
 
-.PHONY: help run test coverage lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers chaos fuzz
+.PHONY: help run test test-matrix coverage lint format lock clean bench bench-missing bench-ablation bench-experts bench-covariates bench-panel bench-speed bench-unseen bench-field bench-intervals bench-peers chaos fuzz
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,6 +20,13 @@ run: $(INSTALLED)  ## run the pipeline on params.yaml
 
 test: $(INSTALLED)  ## run the tests
 	pytest --numprocesses 2 --dist worksteal
+
+test-matrix:  ## run the tests by each Python of VERSIONS, each in a fresh clone with an environment of its own
+	@for python in $(VERSIONS); do \
+	  folder=$$(mktemp -d); echo "$$($$python --version), in $$folder" >&2; \
+	  git clone --quiet . $$folder/clone && $(MAKE) -C $$folder/clone PYTHON=$$python test || exit 1; \
+	  rm -rf $$folder; \
+	done
 
 coverage: $(INSTALLED)  ## run the tests and say which lines they reach; takes half as long again
 	pytest --numprocesses 2 --dist worksteal --cov --cov-report=term-missing:skip-covered

@@ -58,6 +58,23 @@ def test_forced_repetitions_elsewhere_and_at_once_leave_the_lock_file_as_it_was(
         assert (project.path / "dvc.lock").read_bytes() == before
 
 
+def test_a_processor_without_its_newest_instructions_scores_the_same_but_for_rounding(finished):
+    paths = finished.paths("first")
+    arrays = paths.processed.read_bytes()
+    scores = [json.loads(paths.metrics.read_text(encoding="utf-8"))["metrics"]]
+    checkpoint = paths.best_checkpoint.read_bytes()
+    older = {"OPENBLAS_CORETYPE": "Nehalem", "ONEDNN_MAX_CPU_ISA": "SSE41", "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2"}
+
+    for stage in ("preprocess", "train", "evaluate"):
+        finished.ok("python", "-m", f"stages.{stage}", **older, TF_XLA_FLAGS="")
+
+    assert paths.processed.read_bytes() == arrays
+    assert paths.best_checkpoint.read_bytes() != checkpoint
+    scores.append(json.loads(paths.metrics.read_text(encoding="utf-8"))["metrics"])
+    one, other = ([table[key] for key in ("mae", "rmse", "winkler", "wql")] for table in scores)
+    np.testing.assert_allclose(other, one, rtol=1e-3)  # measured: 1e-5
+
+
 def test_an_evaluation_parameter_does_not_retrain(finished):
     finished.set(evaluate__coverage=[0.5, 0.9], evaluate__quantiles=[0.05, 0.5])
     paths = finished.paths("first")

@@ -286,7 +286,7 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as stream:
         shape, by_columns, dtype = _header(stream)
         size = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject or not dtype.itemsize or size != member.file_size - stream.tell():
+        if dtype.kind in "OV" or not dtype.itemsize or size != member.file_size - stream.tell():
             raise ValueError(f"`{member.filename}` of {dtype} and shape {shape}"[:200])
         content = np.frombuffer(bytearray(stream.read()), dtype)
     return content.reshape(shape, order="F" if by_columns else "C")

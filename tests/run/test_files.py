@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import pickle
+import pickletools
 import random
 import resource
 import signal
@@ -223,6 +224,25 @@ def test_no_opcode_reaches_outside_of_a_pickle(tmp_path, monkeypatch, content):
     assert not (tmp_path / "mark").exists()
 
 
+STRANGE = [opcode for opcode in pickletools.opcodes if opcode.name not in files.PICKLE_OPCODES]
+ARGUMENTS = {
+    "a line": b"os\nsystem\n",
+    "a small size": b"\x01\x00\x00\x00\x00\x00\x00\x00a",
+    "the largest size": b"\xff" * 8,
+}
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("argument", ARGUMENTS.values(), ids=ARGUMENTS)
+@pytest.mark.parametrize("opcode", STRANGE, ids=lambda opcode: opcode.name)
+def test_an_opcode_that_no_artifact_needs_is_refused(tmp_path, opcode, argument):
+    path = tmp_path / "hostile.pkl"
+    path.write_bytes(b"\x80\x04}\x94\x8c\x01a" + opcode.code.encode("latin-1") + argument + b"s.")
+
+    with pytest.raises(ArtifactError, match="pickle of builtins"):
+        files.read_pickle(path)
+
+
 GREEDY = {
     # CPython's compiled unpickler grows its memo to twice any index named.
     "LONG_BINPUT": b"\x80\x02}r" + (2**25).to_bytes(4, "little") + b".",
@@ -329,6 +349,53 @@ def test_bytes_of_another_kind_are_refused(tmp_path, suffix, content):
 
     with pytest.raises(ArtifactError, match=r"artifact.*must be"):
         READERS[suffix](path)
+
+
+HEADER = "{'descr': '<i8', 'fortran_order': False, 'shape': (9,), }"
+HEADERS = {
+    "that is code": "__import__('os').system('touch mark')",
+    "that calls": HEADER.replace("(9,)", "tuple([9])"),
+    "that is a list": "['<i8', False, (9,)]",
+    "that is empty": "",
+    "that is open": HEADER[:-8],
+    "of deep brackets": "(" * 9000,
+    "without a shape": HEADER.replace("'shape': (9,), ", ""),
+    "with a word more": HEADER.replace("(9,), ", "(9,), 'more': 1, "),
+    "of objects": HEADER.replace("<i8", "|O"),
+    "of records with objects": HEADER.replace("'<i8'", "[('a', '|O')]"),
+    "of records of records": HEADER.replace("'<i8'", "[('a', " * 60 + "'<i8'" + ")]" * 60),
+    "of items without size": HEADER.replace("<i8", "|V0"),
+    "of texts of gigabytes": HEADER.replace("<i8", "<U1073741824"),
+    "of an unknown type": HEADER.replace("<i8", "<z9"),
+    "of an alignment that asks for an import": HEADER.replace("'<i8'", "'os.system'"),
+    "of a negative shape": HEADER.replace("(9,)", "(-9,)"),
+    "of a shape with two negatives": HEADER.replace("(9,)", "(-3, -3)"),
+    "of a shape of 2^63": HEADER.replace("(9,)", "(9223372036854775808,)"),
+    "of a shape that wraps around": HEADER.replace("(9,)", "(4294967296, 4294967296, 9)"),
+    "of a thousand dimensions": HEADER.replace("(9,)", "(" + "1, " * 1000 + "9)"),
+    "of a shape of numbers with points": HEADER.replace("(9,)", "(9.0,)"),
+    "of a shape of a million numbers": HEADER.replace("(9,)", "(" + "9, " * 1_000_000 + ")"),
+    "of more than is there": HEADER.replace("(9,)", "(10,)"),
+    "of less than is there": HEADER.replace("(9,)", "(8,)"),
+    "of another order of columns": HEADER.replace("False", "'rows'"),
+}
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0), (9, 9)], ids=lambda version: f"version {version[0]}")
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_an_array_with_a_hostile_header_is_refused(tmp_path, monkeypatch, header, version):
+    monkeypatch.chdir(tmp_path)
+    path, size = (
+        tmp_path / "artifact.npz",
+        len(header).to_bytes(2 if version[0] == 1 and len(header) < 2**16 else 4, "little"),
+    )
+    path.write_bytes(zip_of(b"\x93NUMPY" + bytes(version) + size + header.encode() + np.arange(9).tobytes()))
+
+    with pytest.raises(ArtifactError, match="npz of plain arrays"):
+        files.read_npz(path)
+
+    assert not (tmp_path / "mark").exists()
 
 
 def assert_refused_or_a_dict(path):
