@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+FAULTS ?= 100
 VERSIONS ?= python3.10 python3.13
 PEERS := .venv-peers/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -68,8 +69,8 @@ $(PEERS): benchmarks/peers.txt
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	@touch $@
 
-chaos: $(INSTALLED)  ## kill runs of the last commit at random moments and compare what they end in
-	python -m benchmarks.chaos
+chaos: $(INSTALLED)  ## kill runs of the last commit at FAULTS random moments and compare what they end in
+	python -m benchmarks.chaos --faults $(FAULTS)
 
 fuzz: $(INSTALLED)  ## mutate the files of a run for some minutes and see what their readers answer
 	python -m benchmarks.fuzz
