@@ -72,7 +72,7 @@ def test_trees_come_back_and_equal_ones_give_equal_bytes(folder, suffix, tree):
     assert other.read_bytes() == one.read_bytes()
 
 
-def test_arrays_come_back_and_equal_ones_give_equal_bytes_at_any_time(folder):
+def test_arrays_come_back_and_equal_ones_give_equal_bytes(folder):
     one, other = folder / "one.npz", folder / "other.npz"
 
     files.write_npz(one, ARRAYS)
@@ -83,8 +83,15 @@ def test_arrays_come_back_and_equal_ones_give_equal_bytes_at_any_time(folder):
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
     assert other.read_bytes() == one.read_bytes()
-    with zipfile.ZipFile(one) as archive:
-        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_bytes_of_arrays_are_the_same_by_every_version_of_python(tmp_path):
+    """Of which some write the headers of zip archives in another way, if they are asked for large ones."""
+    files.write_npz(tmp_path / "a.npz", {"ids": np.array(["x", "yy"]), "values": np.arange(9.0).reshape(3, 3).T})
+
+    found = hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
+
+    assert found == "c6ec29633f42caf0c2ea8f87cc7f948c173febef4592ed985175d552449f98b8"
 
 
 def test_folders_are_made_and_text_is_utf8(tmp_path):
