@@ -18,18 +18,28 @@ HEIGHT = 3.6
 
 
 def plot_error_by_horizon(run: FinishedRun) -> Figure:
-    """RMSE at each horizon step, the model's and the baselines'; of baselines that score the same, one line."""
+    """RMSE at each horizon step, the model's and the baselines', and what the intervals held there.
+
+    Of baselines that score the same there is one line.
+    """
     per_step, labels = run.scores["per_step"], baseline_labels(run.scores["baselines"])
-    figure, axes = panels(1, height=HEIGHT)
+    figure, axes = panels(1, 2, height=HEIGHT)
+    left, right = axes[0]
     steps = [row["step"] for row in per_step]
     errors = [row["rmse"] for row in per_step]  # broad and below the others: it may be one with its ridge
-    axes[0, 0].plot(steps, errors, color=MODEL, lw=5, alpha=0.5, label="model")
+    left.plot(steps, errors, color=MODEL, lw=5, alpha=0.5, label="model")
     for (name, label), color in zip(labels.items(), colors(len(labels)), strict=True):
         errors = [row[f"{name}_rmse"] for row in per_step]
-        axes[0, 0].plot(steps, errors, color=color, marker=marker(len(steps)), label=label)
-    finish(axes[0, 0], "Error by horizon", xlabel="steps ahead", ylabel="RMSE")
-    axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0, 0].set_ylim(bottom=0)
+        left.plot(steps, errors, color=color, marker=marker(len(steps)), label=label)
+    finish(left, "Error by horizon", xlabel="steps ahead", ylabel="RMSE")
+    left.set_ylim(bottom=0)
+    wanted = 100 * run.params.evaluate.levels[0]
+    right.plot(steps, [100 * row["coverage"] for row in per_step], color=MODEL, marker=marker(len(steps)))
+    right.axhline(wanted, color=ACTUAL, lw=1, ls="--", label="coverage that was wanted")
+    finish(right, f"Targets in the {wanted:g}% interval", xlabel="steps ahead", ylabel="% of those observed")
+    right.set_ylim(0, 105)
+    for each in (left, right):
+        each.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(figure, axes.flat)
     return figure
 

@@ -18,7 +18,7 @@ from spline_lstm.scores.predictions import SHOWN_SERIES
 CAPTIONS = {
     "forecast": "The end of what was observed, and the forecast beyond it with its intervals.",
     "test_windows": "Forecast against actual on the newest test windows that do not overlap, and on one of them.",
-    "error_by_horizon": "Root mean squared error at each step ahead.",
+    "error_by_horizon": "Root mean squared error at each step ahead, and how many targets the intervals held there.",
     "residuals": "What the forecasts of all test windows missed.",
     "backtest": "Each fold's forecast beside what was observed, and its error beside those of the baselines.",
     "learning_curve": "Loss and validation error per epoch; the best checkpoint is the one that was scored.",

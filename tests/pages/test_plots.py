@@ -144,11 +144,23 @@ def test_of_many_series_those_that_the_run_chose_are_shown(many):
 
 
 def test_no_baseline_is_left_out_however_many_there_are(many):
-    (axes,) = DRAWN["error_by_horizon"](many).axes
+    axes, _ = DRAWN["error_by_horizon"](many).axes
 
     assert len(axes.lines) == 1 + 12
     colors = {line.get_color() if isinstance(line.get_color(), str) else tuple(line.get_color()) for line in axes.lines}
     assert len(colors) == 13
+
+
+def test_what_intervals_held_is_shown_at_each_step_beside_what_was_wanted(tmp_path):
+    run = finished_run(hourly(), tmp_path, evaluate={"coverage": [0.8, 0.95]})
+    inside = run.predictions["y_true"].between(run.predictions["y_lower"], run.predictions["y_upper"])
+
+    _, axes = DRAWN["error_by_horizon"](run).axes
+
+    held, wanted = axes.lines
+    np.testing.assert_allclose(held.get_ydata(), 100 * inside.groupby(run.predictions["step"]).mean())
+    np.testing.assert_allclose(wanted.get_ydata(), 80)
+    assert "80%" in axes.get_title(loc="left")
 
 
 def test_baselines_that_are_the_same_are_one_line_with_both_names(tmp_path):
@@ -160,7 +172,7 @@ def test_baselines_that_are_the_same_are_one_line_with_both_names(tmp_path):
 
     figure = DRAWN["error_by_horizon"](run)
 
-    assert labels(figure) == ["model", "off by 2 = again", "off by 3"]
+    assert labels(figure) == ["model", "off by 2 = again", "off by 3", "coverage that was wanted"]
 
 
 def test_a_dollar_in_a_name_is_no_formula(tmp_path):

@@ -190,6 +190,13 @@ def test_a_file_of_another_run_is_reported_before_anything_else(paths, foreign, 
             gate(paths)
 
 
+def test_hashes_that_are_no_table_are_refused(paths):
+    edit(paths.training, sha256=["best.keras"])
+
+    with pytest.raises(ArtifactError, match="must map file names to hashes"):
+        open_trained(paths)
+
+
 def test_training_of_another_run_is_reported_before_its_checkpoints_are_looked_at(paths):
     paths.best_checkpoint.unlink()
     edit(paths.training, run_id="second")
