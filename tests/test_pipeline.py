@@ -48,8 +48,11 @@ def test_forced_repetitions_elsewhere_and_at_once_leave_the_lock_file_as_it_was(
     other = finished.copy(tmp_path / "other")
 
     with ThreadPoolExecutor() as pool:
-        command = ("dvc", "repro", "--force")
-        runs = [pool.submit(finished.ok, *command, **threads, **anew, **place), pool.submit(other.ok, *command)]
+        strict = ("bash", "-c", "umask 077; exec dvc repro --force")
+        runs = [
+            pool.submit(finished.ok, "dvc", "repro", "--force", **threads, **anew, **place),
+            pool.submit(other.ok, *strict, LC_ALL="ko_KR.UTF-8"),
+        ]
 
     for project, run in zip((finished, other), runs, strict=True):
         ran = RAN.findall(run.result())
