@@ -45,7 +45,8 @@ def bucket(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     command = [sys.executable, "-m", "moto.server", "--port", address.rpartition(":")[2]]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -55,7 +56,9 @@ def bucket(monkeypatch):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         yield address
-        server.terminate()
+    finally:
+        server.kill()
+        server.wait()
 
 
 @pytest.mark.parametrize("remote", ["folder", "bucket"])
