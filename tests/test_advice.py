@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from conftest import outcome
-from test_stages import MARS
+from test_stages import MARS, parquet
 
 from spline_lstm.audit.health import check_run
 from spline_lstm.data.preprocessing import prepare
@@ -86,12 +84,6 @@ def given() -> Given:
     params = {"data": {"path": "table.csv", "timestamp": "when", "target": "load"}, "run_id": "advice"}
     windows = {"windows": {"horizon": 4, "lookback": 24}, "covariates": {"calendar": False}}
     return Given(pd.DataFrame({"when": clock.astype(str), "load": load}), {**params, **windows})
-
-
-def parquet(table: pd.DataFrame, **columns: object) -> bytes:
-    buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table({**table.to_dict("list"), **columns}), buffer)
-    return buffer.getvalue().to_pybytes()
 
 
 def whole() -> pd.DataFrame:

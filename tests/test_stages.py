@@ -31,9 +31,9 @@ def changed(column: str, row: int, value: object) -> str:
     return table.to_csv(index=False)
 
 
-def parquet(**columns: object) -> bytes:
+def parquet(table: pd.DataFrame, **columns: object) -> bytes:
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table({**series().to_dict("list"), **columns}), buffer)
+    pq.write_table(pa.table({**table.to_dict("list"), **columns}), buffer)
     return buffer.getvalue().to_pybytes()
 
 
@@ -64,8 +64,8 @@ BAD_INPUTS = {
     "binary garbage": (bytes(range(256)) * 64, 25, ["binary"]),
     "not UTF-8": ("when,load\n2020-01-01,\xe9\n".encode("latin-1"), 25, ["UTF-8"]),
     "a truncated Parquet file": (b"PAR1garbage", 25, ["input.parquet"]),
-    "lists in a Parquet file": (parquet(load=[[1.0], []] * 200), 25, ["'load'", "list<"]),
-    "an unknown zone in a Parquet file": (parquet(when=MARS), 25, ["input.parquet", "Mars/Olympus"]),
+    "lists in a Parquet file": (parquet(series(), load=[[1.0], []] * 200), 25, ["'load'", "list<"]),
+    "an unknown zone in a Parquet file": (parquet(series(), when=MARS), 25, ["input.parquet", "Mars/Olympus"]),
     "more cells than columns": ("when,load\n2020-01-01,1\n2020-01-02,2,3,4\n", 25, ["line 3"]),
     "a decimal comma": ("when,load\n" + "".join(f"2020-01-{day:02},{day},5\n" for day in range(1, 30)), 25, ["input"]),
     "an open quote": ('when,load\n"2020-01-01,1\n', 25, ["input"]),
