@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project, outcome
+import yaml
+from conftest import ROOT, Project, outcome
 
 from spline_lstm.audit.health import check_run
 from spline_lstm.run.contract import PICTURES
@@ -426,6 +427,31 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_in_the_same_byt
     assert "going on after epoch 1" in finished.ok("dvc", "repro", "--force")  # a plain one takes it from the cache
     assert lock.read_bytes() == before
     assert not finished.paths("first").unfinished_training.exists()
+
+
+@pytest.mark.parametrize("hurt", ["dvc.lock", "run cache"])
+def test_where_dvc_was_killed_amid_its_own_files_the_runbook_mends_it(hurt, finished):
+    lock = finished.path / "dvc.lock"
+    whole = lock.read_bytes()
+    if hurt == "dvc.lock":
+        lock.write_bytes(b"")
+    else:
+        stages = yaml.safe_load(whole)
+        del stages["stages"]["backtest"]
+        lock.write_text(yaml.safe_dump(stages), encoding="utf-8")
+        runs = (finished.path / ".dvc" / "cache" / "runs").glob("*/*/*")
+        (entry,) = [run for run in runs if "stages.backtest" in run.read_text(encoding="utf-8")]
+        entry.unlink()
+    failed = finished.run("dvc", "repro")
+    assert failed.returncode == 255
+    table = re.findall(r"^\| `(.*)` \(255\) \| (.*) \|$", (ROOT / "docs/runbook.md").read_text("utf-8"), re.MULTILINE)
+    (advice,) = [advice for message, advice in table if message in failed.stderr]
+
+    for command in re.findall(r"`((?:rm|dvc) .*?)`", advice):
+        finished.ok(*command.split())
+
+    assert yaml.safe_load(lock.read_bytes()) == yaml.safe_load(whole)
+    assert "Running stage" not in finished.ok("dvc", "repro")
 
 
 def test_of_two_runs_in_one_folder_the_second_is_refused_before_it_writes_anything(finished):
