@@ -32,7 +32,7 @@ from spline_lstm.model.clock import new_forecaster
 from spline_lstm.model.fitting import train_forecaster
 from spline_lstm.model.linear import Remainder
 from spline_lstm.model.ridge import fit_ridge
-from spline_lstm.model.training import compiled_step, predict
+from spline_lstm.model.training import TrainStep, predict
 from spline_lstm.run.params import Params, parse_params
 
 LOOKBACK, HORIZON, UNITS, WINDOWS = 336, 96, 128, 224
@@ -155,10 +155,10 @@ def _step_of_ours(params: Params) -> float:
     source, train = prepared.source.without_clock(), prepared.windows("train")
     ridge = fit_ridge(source, train, prepared.windows("validation"))
     model = new_forecaster(source, train, params, ridge)
-    step, *_ = compiled_step(model, params.train.learning_rate)
+    step = TrainStep.of(model, params.train.learning_rate)
     seen = MemberInputs(Remainder(source, ridge.effects), model.segment_starts)
     batches = TrainBatches(seen, train, WINDOWS, np.random.default_rng(0), True)
-    return _median_seconds(lambda: float(step(*next(batches))))
+    return _median_seconds(lambda: float(step.run(*next(batches))))
 
 
 def _step_of_plain_lstm() -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.training import MOST_JUDGES, predict
+from spline_lstm.model.training import MOST_JUDGES, predict_by_expert
 
 MEMBERS = 0.35  # of the recurrence where all err alike; linear forecasts have equal parts of the rest
 DEPARTURE = 0.5  # of a weight from its prior that one independent window less the error of the best would explain
@@ -24,12 +24,9 @@ def combine(model: SplineForecaster, source: WindowSource, validation: WindowInd
     """
     validation = validation.at_most(MOST_JUDGES)
     targets = source.outputs(validation.rows, validation.origins)
-    experts = {"linear": (0.0, 0.0), "folded": (0.0, 1.0), "members": (1.0, 0.0)}
-    there = {"linear": model.linear is not None, "folded": model.folded is not None, "members": True}
-    forecasts = {}
-    for name in (name for name in experts if there[name]):
-        model.share, model.folded_share = experts[name]
-        forecasts[name] = predict(model, source, validation.rows, validation.origins)
+    experts = predict_by_expert(model, source, validation.rows, validation.origins)
+    there = {"linear": model.linear, "folded": model.folded, "members": model.members}
+    forecasts = {name: experts[name] for name in there if there[name]}
     weights = dict(zip(forecasts, expert_weights(targets, forecasts, validation.rows, validation.origins), strict=True))
     model.share, model.folded_share = weights["members"], weights.get("folded", 0.0)
     mixed = np.sum([weights[name] * forecast for name, forecast in forecasts.items()], axis=0)

@@ -17,7 +17,7 @@ from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import refit_ridge
 from spline_lstm.model.snapshots import KEPT_NOWHERE, Snapshots
-from spline_lstm.model.training import Epoch, Fit, FitResult
+from spline_lstm.model.training import Epoch, Fit, FitResult, TrainStep
 from spline_lstm.run.params import Params, TrainParams
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class TrainedForecaster:
         model: With the weights of the best epoch.
         source: Where its windows are cut from, with the covariates that are used.
         fit: What training left.
+        step: By which it was trained.
         params: `train` as resolved.
         validation: Errors on validation windows, see `combine`.
         ridge: Of the model.
@@ -42,6 +43,7 @@ class TrainedForecaster:
     model: SplineForecaster
     source: WindowSource
     fit: FitResult
+    step: TrainStep
     params: TrainParams
     validation: dict[str, dict[str, float]]
     ridge: RidgeForecaster
@@ -74,7 +76,7 @@ def train_forecaster(
     result = fit.finish(snapshots, watch)
     model.set_weights(result.best)
     errors = combine(model, fit.source, validation)
-    return TrainedForecaster(model, fit.source, result, fit.params, errors, started.ridge, started.folded)
+    return TrainedForecaster(model, fit.source, result, fit.step, fit.params, errors, started.ridge, started.folded)
 
 
 def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int, snapshots: Snapshots = KEPT_NOWHERE) -> int:
@@ -97,5 +99,5 @@ def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int, snaps
         model.set_folded(refit_folded(source, windows, trained.ridge.effects, folded))
     epochs = math.ceil(EPOCHS_AGAIN * trained.fit.best_epoch)
     log.info("fitting again on all %d windows", len(windows))
-    Fit(model, source, windows, windows, trained.params, seed).go_blindly(epochs, snapshots)
+    Fit(model, source, windows, windows, trained.params, seed, trained.step).go_blindly(epochs, snapshots)
     return epochs

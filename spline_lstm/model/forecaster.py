@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -175,8 +176,8 @@ class SplineForecaster(keras.Model):
 
     The effects of known covariates and then the window's last value are taken out and put back at the end. With
     `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and with `cycles` another one
-    of a longer, folded past (set by `set_folded`). The forecast is
-    `linear + share * (mean of the members - linear) + folded_share * reach * (folded - linear)`.
+    of a longer, folded past (set by `set_folded`), as far as that past reaches. The forecast is
+    `linear + share * (mean of the members - linear) + folded_share * (folded - linear)`.
     The members see their input and speak their output in units of their typical sizes.
 
     Args:
@@ -350,16 +351,29 @@ class SplineForecaster(keras.Model):
         missed = cycles[:, :, -1] - self.folded(cycles[:, :, :-1])[:, :, 0]
         return ahead[:, : self.horizon] + self.correction(missed) + windows.level
 
-    def call(self, windows: Windows, training: bool = False) -> Any:
+    def experts(self, windows: Windows, training: bool = False) -> dict[str, Any]:
+        """What is mixed: `linear`, `members` and, if there is one, `folded`; `(batch, horizon)` each, standardized."""
         windows, level, ahead = self._level_free(windows)
         linear = level + ahead + (self.linear(self._linear_inputs(windows)) if self.linear else 0.0)
-        forecast = linear
-        if self.share:
-            forecasts = self.member_forecasts(windows, training=training)
-            forecast += self.share * (level + ahead + sum(forecasts) / len(forecasts) - linear)
-        if self.folded_share:
-            forecast += self.folded_share * windows.reach * (ahead + self.folded_forecast(windows) - linear)
-        return forecast
+        forecasts = self.member_forecasts(windows, training=training)
+        experts = {"linear": linear, "members": level + ahead + sum(forecasts) / len(forecasts)}
+        if self.folded:
+            experts["folded"] = linear + windows.reach * (ahead + self.folded_forecast(windows) - linear)
+        return experts
+
+    @cached_property
+    def compiled_experts(self) -> Callable[[Windows], dict[str, Any]]:
+        """`experts`, compiled once for all windows and shares."""
+        return tf.function(self.experts, jit_compile=True, autograph=False)
+
+    def mixed(self, experts: Mapping[str, Any]) -> Any:
+        """The forecast: experts by their shares."""
+        linear = experts["linear"]
+        forecast = linear + self.share * (experts["members"] - linear)
+        return forecast + self.folded_share * (experts["folded"] - linear) if "folded" in experts else forecast
+
+    def call(self, windows: Windows, training: bool = False) -> Any:
+        return self.mixed(self.experts(windows, training=training))
 
     def _level_free(self, windows: Windows) -> tuple[Windows, Any, Any]:
         """As `Remainder.level_free`, with what the members see beside the values."""

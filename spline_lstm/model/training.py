@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -79,8 +79,10 @@ class Fit:
         validation: Windows that choose the best epoch.
         params: As resolved by `sizing.train_settings`.
         seed: Of the order and the augmentation of windows.
+        step: Of an earlier fit of the model, which spares compiling another one; its warm-up is as long.
 
     Attributes:
+        step: What is done with each batch.
         passes: Epochs so far, those without a look at validation windows included.
         history: Of the others.
         best_errors: `(judges, 2)`, of each validation window that judges, in the best epoch so far: the sum of squared
@@ -95,6 +97,7 @@ class Fit:
         validation: WindowIndex,
         params: TrainParams,
         seed: int,
+        step: TrainStep | None = None,
     ) -> None:
         assert params.batch_size is not None
         size = min(params.batch_size, len(train))
@@ -102,7 +105,7 @@ class Fit:
         self.steps = min(max(len(train) // size, FEWEST_BATCHES), MOST_BATCHES)
         # Half an epoch of linear warm-up, then constant: the averaged weights need no decay.
         rate = PolynomialDecay(0.0, max(1, self.steps // 2), params.learning_rate)
-        self._step, self._averages, self._optimizer = compiled_step(model, rate)
+        self.step = step.begun_anew() if step else TrainStep.of(model, rate)
         self._errors_of = _compiled_errors(model)
         self._seen = MemberInputs(Remainder(source, model.known_effects()), model.segment_starts)
         self.judges = validation.at_most(MOST_JUDGES)
@@ -178,7 +181,7 @@ class Fit:
         self._best = int(state["best_epoch"]), _numbered(state, "best")
         self._batches.order, self._batches.position = order, int(state["position"])
         self._batches.random.bit_generator.state = _generator_state(state["random"])
-        _assign(self.model, [average.numpy() for average in self._averages])
+        _assign(self.model, [average.numpy() for average in self.step.averages])
         log.info("going on after epoch %d of the training that was interrupted", self.passes)
 
     def _state(self) -> dict[str, np.ndarray]:
@@ -202,17 +205,21 @@ class Fit:
     def _variables(self) -> list[Any]:
         """What a step changes beside the weights: their averages, the optimizer's variables, the state of dropout."""
         weights = {id(weight) for weight in self.model.weights}
-        return [*self._averages, *self._optimizer, *(each for each in self.model.variables if id(each) not in weights)]
+        return [
+            *self.step.averages,
+            *self.step.optimizer,
+            *(each for each in self.model.variables if id(each) not in weights),
+        ]
 
     def _pass(self, progress: FitProgress) -> float:
         """Train for an epoch: the mean loss. The model gets the averaged weights."""
         _assign(self.model, self._trained)
         total = 0.0
         for batch in islice(self._batches, self.steps):
-            total += float(self._step(*batch))
+            total += float(self.step.run(*batch))
             progress.batch_done()
         self._trained = [weight.numpy() for weight in self.model.trainable_variables]
-        _assign(self.model, [average.numpy() for average in self._averages])
+        _assign(self.model, [average.numpy() for average in self.step.averages])
         self.passes += 1
         return total / self.steps
 
@@ -227,26 +234,37 @@ class Fit:
 
 
 def predict(model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
-    """Forecast windows in batches of one shape, so that no window's bytes depend on how many there are.
+    """Forecast windows.
 
     Returns:
         `(windows, horizon)`, float32, standardized.
     """
-
-    @tf.function(jit_compile=True, autograph=False)
-    def forward(windows: Windows) -> tf.Tensor:
-        return model(windows, training=False)
-
-    source = source.with_cycles(model.cycles, model.season, model.known_effects())
     forecasts = np.empty((len(rows), source.horizon), np.float32)
+    for part, experts in _expert_batches(model, source, rows, origins):
+        forecasts[part] = model.mixed(experts)
+    return forecasts
+
+
+def predict_by_expert(
+    model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What each expert forecasts, by its name: `(windows, horizon)` each, float32, standardized."""
+    batches = [experts for _, experts in _expert_batches(model, source, rows, origins)]
+    return {name: np.concatenate([experts[name] for experts in batches]) for name in batches[0]}
+
+
+def _expert_batches(
+    model: SplineForecaster, source: WindowSource, rows: np.ndarray, origins: np.ndarray
+) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+    """Experts on windows in batches of one shape, so that no window's bytes depend on how many there are."""
+    source = source.with_cycles(model.cycles, model.season, model.known_effects())
     batches = range(0, len(rows), PREDICT_BATCH)
     for start in tqdm(batches, unit="batch", desc="forecasting", mininterval=PROGRESS_SECONDS, delay=5, disable=None):
         part = slice(start, start + PREDICT_BATCH)
         padding = (0, PREDICT_BATCH - len(rows[part]))
         row, origin = np.pad(rows[part], padding, mode="edge"), np.pad(origins[part], padding, mode="edge")
-        batch = forward(source.windows(row, origin))
-        forecasts[part] = batch.numpy()[: len(rows[part])]
-    return forecasts
+        experts = model.compiled_experts(source.windows(row, origin))
+        yield part, {name: forecast.numpy()[: len(rows[part])] for name, forecast in experts.items()}
 
 
 def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
@@ -258,31 +276,51 @@ def _huber(targets: tf.Tensor, forecasts: tf.Tensor, scale: float) -> tf.Tensor:
     return tf.reduce_sum(loss) / tf.maximum(tf.reduce_sum(tf.cast(observed, loss.dtype)), 1.0)
 
 
-def compiled_step(
-    model: SplineForecaster, learning_rate: float | LearningRateSchedule
-) -> tuple[Callable[..., tf.Tensor], list[tf.Variable], list[Any]]:
-    """A training step, from a batch to its loss; what it updates: moving averages of the weights, and the optimizer's
-    variables.
+@dataclass(frozen=True)
+class TrainStep:
+    """A training step of a model, and what it updates beside the weights.
 
     Each member has a loss of its own: members that learned together would share their mistakes.
+
+    Attributes:
+        run: From a batch to its loss; compiled.
+        averages: Moving averages of the trainable weights.
+        optimizer: Its variables.
     """
-    optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=CLIP_NORM)
-    optimizer.build(model.trainable_variables)
-    averages = [tf.Variable(weight) for weight in model.trainable_variables]
 
-    @tf.function(jit_compile=True, autograph=False)
-    def step(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            forecasts = model.member_forecasts(windows, training=True)
-            loss = sum(_huber(targets, forecast, model.output_scale) for forecast in forecasts)
-        optimizer.apply(tape.gradient(loss, model.trainable_variables))
-        count = tf.cast(optimizer.iterations, tf.float32)
-        memory = tf.minimum(AVERAGE_MEMORY, (1 + count) / (10 + count))  # young averages forget their start
-        for average, weight in zip(averages, model.trainable_variables, strict=True):
-            average.assign(memory * average + (1 - memory) * weight)
-        return loss / len(forecasts)
+    run: Callable[[Windows, np.ndarray], tf.Tensor]
+    averages: list[tf.Variable]
+    optimizer: list[Any]
+    _weights: list[Any]
 
-    return step, averages, optimizer.variables
+    @classmethod
+    def of(cls, model: SplineForecaster, learning_rate: float | LearningRateSchedule) -> TrainStep:
+        weights = model.trainable_variables
+        optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=CLIP_NORM)
+        optimizer.build(weights)
+        averages = [tf.Variable(weight) for weight in weights]
+
+        @tf.function(jit_compile=True, autograph=False)
+        def run(windows: Windows, targets: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                forecasts = model.member_forecasts(windows, training=True)
+                loss = sum(_huber(targets, forecast, model.output_scale) for forecast in forecasts)
+            optimizer.apply(tape.gradient(loss, weights))
+            count = tf.cast(optimizer.iterations, tf.float32)
+            memory = tf.minimum(AVERAGE_MEMORY, (1 + count) / (10 + count))  # young averages forget their start
+            for average, weight in zip(averages, weights, strict=True):
+                average.assign(memory * average + (1 - memory) * weight)
+            return loss / len(forecasts)
+
+        return cls(run, averages, optimizer.variables, weights)
+
+    def begun_anew(self) -> TrainStep:
+        """The same from the weights as they are now, without any memory."""
+        for average, weight in zip(self.averages, self._weights, strict=True):
+            average.assign(weight)
+        for variable in self.optimizer:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        return self
 
 
 def _compiled_errors(model: SplineForecaster) -> Callable[..., tf.Tensor]:

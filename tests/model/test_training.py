@@ -89,6 +89,21 @@ def test_a_seed_decides_every_bit(usual):
     assert any((one != two).any() for one, two in zip(first.best, other.best, strict=True))
 
 
+def test_a_second_fit_by_the_step_of_the_first_is_as_one_by_its_own():
+    first = started()
+    first.go_blindly(1)
+    begun, ended = [variable.numpy() for variable in first.model.variables], []
+    for step in (first.step, None):
+        for variable, value in zip(first.model.variables, begun, strict=True):
+            variable.assign(value)
+        second = Fit(first.model, first.source, first.judges, first.judges, first.params, 5, step)
+        second.go_blindly(2)
+        ended.append(first.model.get_weights())
+
+    for by_the_first, by_its_own in zip(*ended, strict=True):
+        np.testing.assert_array_equal(by_the_first, by_its_own)
+
+
 def test_a_fit_that_waits_between_epochs_is_the_same_fit(usual):
     straight, paused = usual[2], fitted(pauses=(1, 1, 2))[2]
 
