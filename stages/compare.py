@@ -7,9 +7,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from spline_lstm.audit.health import check_run
 from spline_lstm.pages.comparison import plot_comparison, render_comparison
 from spline_lstm.pages.figures import png
-from spline_lstm.run.contract import RunPaths, checked_run_id, require_same_run
+from spline_lstm.run.contract import RunPaths, checked_run_id
 from spline_lstm.run.errors import InputNotFoundError
 from spline_lstm.run.files import write_bytes, write_text
 from spline_lstm.scores.compare import compare_runs
@@ -26,9 +27,10 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
             "`python -m stages.restore` lists the runs that can be brought back."
         )
     paths = [RunPaths(ROOT, run_id) for run_id in chosen]
+    predictions = {each.run_id: read_table(each.predictions, *WINDOW_COLUMNS) for each in paths}
     for each in paths:
-        require_same_run(each, each.metrics)
-    comparison = compare_runs({each.run_id: read_table(each.predictions, *WINDOW_COLUMNS) for each in paths})
+        check_run(each)
+    comparison = compare_runs(predictions)
     page = render_comparison(comparison, SHARED.comparison_picture.name)
     write_bytes(SHARED.comparison_picture, png(plot_comparison(comparison)))
     write_text(SHARED.comparison, page)

@@ -307,6 +307,12 @@ def test_runs_that_are_not_there_or_are_not_what_they_say_are_not_compared(finis
     assert "Received: first." in outcome(alone)["error"]["message"]
     assert "gone.parquet" in outcome(gone)["error"]["message"]
     assert finished.stage("compare").returncode == 27
+    table = pd.read_parquet(finished.paths("first").predictions)
+    table["y_pred"] += 1
+    table.to_parquet(finished.paths("first").predictions)
+    changed = finished.stage("compare", "first", "copy")
+    assert changed.returncode == 22
+    assert "first.parquet" in outcome(changed)["error"]["message"]
     assert not (finished.path / "artifacts" / "comparison.md").exists()
 
 
