@@ -292,9 +292,11 @@ class TrainStep:
     averages: list[tf.Variable]
     optimizer: list[Any]
     _weights: list[Any]
+    _begin: list[np.ndarray]
 
     @classmethod
     def of(cls, model: SplineForecaster, learning_rate: float | LearningRateSchedule) -> TrainStep:
+        """Args: a model, whose members are trained; the learning rate of Adam (Kingma & Ba 2015)."""
         weights = model.trainable_variables
         optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=CLIP_NORM)
         optimizer.build(weights)
@@ -312,14 +314,14 @@ class TrainStep:
                 average.assign(memory * average + (1 - memory) * weight)
             return loss / len(forecasts)
 
-        return cls(run, averages, optimizer.variables, weights)
+        return cls(run, averages, optimizer.variables, weights, list(map(np.array, optimizer.variables)))
 
     def begun_anew(self) -> TrainStep:
         """The same from the weights as they are now, without any memory."""
         for average, weight in zip(self.averages, self._weights, strict=True):
             average.assign(weight)
-        for variable in self.optimizer:
-            variable.assign(np.zeros(variable.shape, variable.dtype))
+        for variable, value in zip(self.optimizer, self._begin, strict=True):
+            variable.assign(value)
         return self
 
 
