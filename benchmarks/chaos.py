@@ -25,6 +25,7 @@ from tqdm import tqdm
 from benchmarks.runs import ROOT
 
 SMALL = ("train.epochs=3", "model.units=4", "windows.horizon=8")
+HALF_WRITTEN = ("'./dvc.lock' validation failed", "'./dvc.lock' is invalid")
 RUN_CACHE_UNREAD = "--no-run-cache"
 EMPTY_FOLDER = "join() argument must be str, bytes, or os.PathLike object, not 'NoneType'"  # of the run cache
 PAUSE = 0.5  # seconds in which the system takes up what a killed process held
@@ -84,7 +85,7 @@ def _undisturbed(project: Path, *options: str) -> Any:
     lock = project / "dvc.lock"
     if done.returncode == 0:
         return yaml.safe_load(lock.read_text(encoding="utf-8"))  # stages are in order of their execution
-    if lock.exists() and not lock.read_bytes():
+    if any(words in done.stderr for words in HALF_WRITTEN):
         print("DVC was killed while it wrote dvc.lock: removed", file=sys.stderr)
         lock.unlink()
         return _undisturbed(project, *options)
