@@ -17,9 +17,8 @@ from spline_lstm.model.batches import MemberInputs, TrainBatches
 from spline_lstm.model.fitting import TrainedForecaster
 from spline_lstm.model.forecaster import SegmentRecurrence
 from spline_lstm.model.linear import Remainder
-from spline_lstm.model.training import CLIP_NORM, FEWEST_BATCHES, MOST_BATCHES, seed_everything
+from spline_lstm.model.training import CLIP_NORM, FEWEST_BATCHES, MOST_BATCHES, PREDICT_BATCH, seed_everything
 
-BATCH = 512  # windows to forecast at once
 PATIENCE = 5
 
 
@@ -99,8 +98,9 @@ def fitted_quantiles(
 
 def _parts(count: int) -> list[tuple[np.ndarray, int]]:
     """Numbers of windows in batches of one size, the last one filled up, and how many of them count."""
-    starts = range(0, count, BATCH)
-    return [(np.minimum(np.arange(start, start + BATCH), count - 1), min(BATCH, count - start)) for start in starts]
+    starts = range(0, count, PREDICT_BATCH)
+    numbers = np.arange(PREDICT_BATCH)
+    return [(np.minimum(start + numbers, count - 1), min(PREDICT_BATCH, count - start)) for start in starts]
 
 
 def _network(trained: TrainedForecaster, heads: int) -> SegmentRecurrence:
