@@ -28,8 +28,8 @@ PUBLISHED = {
 }
 OURS = {"lstm": "**Spline-LSTM**", "gru": "**Spline-GRU**"}
 
-CHOSEN = {"share": 2, "folded_share": 2, "best_epoch": 1}  # and the digits to show
-PARTS = {"linear": "ridge", "folded": "folded ridge", "members": "recurrence", "mixed": "mixture"}
+EXPERTS = {"linear": "ridge", "folded": "folded ridge", "members": "recurrence"}
+PARTS = {**EXPERTS, "mixed": "mixture"}
 
 
 def main() -> int:
@@ -84,7 +84,8 @@ def main() -> int:
     chosen = [
         [
             f"{OURS[cell].strip('*')}, {horizon}",
-            *(spread([run[key] for run in runs], digits) for key, digits in CHOSEN.items()),
+            *(spread([run["shares"].get(name, 0.0) for run in runs], 2) for name in EXPERTS),
+            spread([run["best_epoch"] for run in runs], 1),
             *(
                 spread([run["validation"][part]["mse"] for run in runs]) if part in runs[0]["validation"] else ""
                 for part in PARTS
@@ -108,9 +109,12 @@ def main() -> int:
                 f"lookback {settings['lookback']} and seasons {settings['seasons']} are derived from train rows. Rows "
                 "without ± have no seed, those below the plain LSTM are published.",
                 table(["MSE / MAE", *map(str, options.horizons), "mean"], rows),
-                "What validation chose (shares of the recurrence and of the folded ridge, epoch), its MSE of each part "
+                "What validation chose (shares of the experts, epoch), its MSE of each of them "
                 f"and of the mixture, and how long a run took without its final fit, {options.jobs} at a time:",
-                table(["", "share", "folded", "best epoch", *PARTS.values(), "seconds"], chosen),
+                table(
+                    ["", *(f"share: {name}" for name in EXPERTS.values()), "best epoch", *PARTS.values(), "seconds"],
+                    chosen,
+                ),
                 f"{machine()}. All runs together: {total / 60:.0f} minutes.",
             ]
         ),

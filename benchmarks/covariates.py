@@ -49,7 +49,7 @@ def main() -> int:
             spread([result["validation"]["mixed"]["mse"] for result in found]),
             *(spread([result["scores"]["model"][key] for result in found], 3) for key in ("rmse", "mae")),
             spread([found[0]["scores"]["ridge"]["rmse"]], 3),  # it has no seed
-            spread([result["share"] for result in found], 2),
+            spread([result["shares"]["members"] for result in found], 2),
         ]
 
     scores = results[runs["none", options.seeds[0]].name]["scores"]

@@ -90,11 +90,12 @@ def _conditions() -> str:
 
 def _about(name: str, series: Series, found: Found) -> str:
     one = found.read[0]
+    shares = [each["shares"]["members"] for each in found.read]
     several = f"{one['series']} series, " if one["series"] > 1 else ""
     return (
         f"**{name}**: {several}{one['compared']} of {one['windows']:,} test windows, horizon {series.horizon}; peers' "
         f"seasons {', '.join(map(str, series.seasons))}. Derived: seasons {one['settings']['seasons']}, lookback "
-        f"{one['settings']['lookback']}. Share of the recurrence: {spread([each['share'] for each in found.read], 2)}."
+        f"{one['settings']['lookback']}. Share of the recurrence: {spread(shares, 2)}."
     )
 
 

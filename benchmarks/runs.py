@@ -75,7 +75,7 @@ def read_scores(paths: RunPaths) -> dict[str, Any]:
     return {
         "scores": {name: {key: table[key] for key in ("mse", "mae", "rmse")} for name, table in tables.items()},
         "validation": training["validation"],
-        **{key: training["model"][key] for key in ("share", "folded_share")},
+        "shares": training["model"]["shares"],
         "best_epoch": training["best_epoch"],
         "parameters": training["parameters"],
         "settings": json.loads(paths.meta.read_text(encoding="utf-8"))["settings"],

@@ -67,7 +67,7 @@ def main() -> int:
                 f"{STEPS:,} hours with {1 - len(frame) / STEPS:.0%} of the rows missing, horizon {HORIZON}, no other "
                 f"param given; seeds {', '.join(map(str, options.seeds))}, mean ± standard deviation, original units. "
                 f"Derived: seasons {settings['seasons']}, lookback {settings['lookback']}. "
-                f"Share of the recurrence: {spread([result['share'] for result in results], 2)}.",
+                f"Share of the recurrence: {spread([result['shares']['members'] for result in results], 2)}.",
                 table(["", "RMSE", "MAE"], rows),
                 f"{machine()}.",
             ]

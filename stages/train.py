@@ -40,17 +40,15 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     model.set_weights(result.best)
     epochs_again = fit_again(trained, everything, params.seed, snapshots) if params.train.final else 0
     save_checkpoint(model, paths.final_checkpoint)
-    log.info(
-        "share of the recurrence %.2f, of the folded ridge %.2f, validation MSE %.4f",
-        *(model.share, model.folded_share, errors["mixed"]["mse"]),
-    )
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in model.shares.items())
+    log.info("shares: %s; validation MSE %.4f", shares, errors["mixed"]["mse"])
     write_text(paths.history, _table(result.history))
     written = (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history)
     write_json(
         paths.training,
         {
             "run_id": params.run_id,
-            "model": {**model.settings, "share": model.share, "folded_share": model.folded_share},
+            "model": {**model.settings, "shares": model.shares},
             "train": trained.params.model_dump(mode="json"),
             "clock": trained.source.covariates.optional > 0,
             "validation": errors,

@@ -21,6 +21,7 @@ from spline_lstm.scores.evaluation import evaluate_forecasts
 from spline_lstm.scores.predictions import target_span, write_predictions
 
 HORIZON = 4
+SHARES = {"linear": 0.4, "folded": 0.35, "members": 0.25}
 
 
 def hourly(steps: int = 300, series: int = 1, seed: int = 0) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "input": {"path": params.data.path, "sha256": "0" * 64},
         },
         {
-            "model": {**sizes, "share": 0.25, "cycles": 15, "season": 12, "folded_share": 0.35},
+            "model": {**sizes, "cycles": 15, "season": 12, "shares": SHARES},
             "train": train_settings(params.train, len(prepared.names)).model_dump(mode="json"),
             "clock": False,
             "parameters": 1234,

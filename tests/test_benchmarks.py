@@ -232,7 +232,7 @@ def test_a_series_without_its_file_is_left_out_and_the_section_says_why(tmp_path
     assert {*there, *left_out} == set(SERIES)
     one = {"rmse": 1.0, "mae": 1.0, "wql": 1.0, "seconds": 1.0, "0.8": 0.8, "0.9": 0.9, "0.95": 0.95}
     read = {"ridge": 0.9, "coverage": one, "independent": 9, "windows": 20, "compared": 10, "series": 1}
-    read |= {"settings": {"seasons": [12.0], "lookback": 24}, "share": 0.5}
+    read |= {"settings": {"seasons": [12.0], "lookback": 24}, "shares": {"members": 0.5}}
     failed = dict.fromkeys(("AutoETS", "AutoTheta", "LightGBM"), "more than 15 minutes")
     found = Found([read], [one], {"MSTL": {**one, "rmse": 2.0}}, failed, {})
     text = section([1], 2, there, dict.fromkeys(there, found), left_out)

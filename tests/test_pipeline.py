@@ -189,7 +189,7 @@ def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
     page = paths.report.read_text(encoding="utf-8")
     metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
 
-    share = json.loads(paths.training.read_text(encoding="utf-8"))["model"]["share"]
+    share = json.loads(paths.training.read_text(encoding="utf-8"))["model"]["shares"]["members"]
 
     verdict = page.split("\n\n")[1]
     assert ("is its ridge" in verdict) == (share == 0)

@@ -26,6 +26,7 @@ MOST_GROUPS = 10_000  # of a file of weights
 Size = Annotated[int, Field(gt=0, le=100_000, strict=True)]
 Channels = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 Scale = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ForecasterSettings(pydantic.BaseModel):
@@ -52,10 +53,16 @@ class ForecasterSettings(pydantic.BaseModel):
     linear: bool
     cycles: Literal[0] | Annotated[int, Field(ge=2, le=256, strict=True)]
     season: Annotated[int, Field(gt=0, le=256, strict=True)]
-    share: Annotated[float, Field(ge=0, le=1)]
-    folded_share: Annotated[float, Field(ge=0, le=1)]
+    shares: Annotated[dict[Literal["linear", "folded", "members"], Share], Field(min_length=1)]
     input_scale: Scale
     output_scale: Scale
+
+    @pydantic.model_validator(mode="after")
+    def _has_its_experts(self) -> ForecasterSettings:
+        there = {"linear": self.linear, "folded": self.cycles > 0, "members": True}
+        if not all(there[name] for name in self.shares):
+            raise ValueError(f"shares of {', '.join(self.shares)}, of which some are not there")
+        return self
 
     def require_room(self, size: int) -> None:
         """Refuse what would take more memory than so many bytes of weights are worth.

@@ -28,7 +28,7 @@ def combine(model: SplineForecaster, source: WindowSource, validation: WindowInd
     there = {"linear": model.linear, "folded": model.folded, "members": model.members}
     forecasts = {name: experts[name] for name in there if there[name]}
     weights = dict(zip(forecasts, expert_weights(targets, forecasts, validation.rows, validation.origins), strict=True))
-    model.share, model.folded_share = weights["members"], weights.get("folded", 0.0)
+    model.shares = weights
     mixed = np.sum([weights[name] * forecast for name, forecast in forecasts.items()], axis=0)
     return {name: _errors(targets, forecast) for name, forecast in {**forecasts, "mixed": mixed}.items()}
 

@@ -176,9 +176,8 @@ class SplineForecaster(keras.Model):
 
     The effects of known covariates and then the window's last value are taken out and put back at the end. With
     `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and with `cycles` another one
-    of a longer, folded past (set by `set_folded`), as far as that past reaches. The forecast is
-    `linear + share * (mean of the members - linear) + folded_share * (folded - linear)`.
-    The members see their input and speak their output in units of their typical sizes.
+    of a longer, folded past (set by `set_folded`), as far as that past reaches. The forecast is the sum of the
+    `experts`, each times its share. The members see their input and speak their output in units of their typical sizes.
 
     Args:
         lookback: Steps of the window.
@@ -199,8 +198,7 @@ class SplineForecaster(keras.Model):
         linear: Whether a linear forecast lies underneath.
         cycles: Of the folded past, 2 or more; 0 for none. The map reads one less of them, see `FoldedRidge.seen`.
         season: Steps of a cycle.
-        share: Of the members in the forecast, 0 to 1; without `linear` it is 1.
-        folded_share: Of the forecast from the folded past, 0 to 1.
+        shares: Of each expert in the forecast, by its name; they sum to one. None: the members alone.
         input_scale: Typical size of a window's departures from its last value, standardized.
         output_scale: Typical size of the targets' departures from it, standardized.
 
@@ -229,8 +227,7 @@ class SplineForecaster(keras.Model):
         linear: bool,
         cycles: int = 0,
         season: int = 1,
-        share: float = 1.0,
-        folded_share: float = 0.0,
+        shares: Mapping[str, float] | None = None,
         input_scale: float = 1.0,
         output_scale: float = 1.0,
         name: str = "forecaster",
@@ -265,8 +262,7 @@ class SplineForecaster(keras.Model):
         self.channels = {"past": past, "known": known, "calendar": calendar, "static": static}
         self.cycles = cycles
         self.season = season
-        self.share = share
-        self.folded_share = folded_share
+        self.shares = dict(shares or {"members": 1.0})
         self.input_scale = input_scale
         self.output_scale = output_scale
         segments = SplineSegments(segment, coefficients, degree, penalty, name="segments")
@@ -368,9 +364,7 @@ class SplineForecaster(keras.Model):
 
     def mixed(self, experts: Mapping[str, Any]) -> Any:
         """The forecast: experts by their shares."""
-        linear = experts["linear"]
-        forecast = linear + self.share * (experts["members"] - linear)
-        return forecast + self.folded_share * (experts["folded"] - linear) if "folded" in experts else forecast
+        return sum(share * experts[name] for name, share in self.shares.items())
 
     def call(self, windows: Windows, training: bool = False) -> Any:
         return self.mixed(self.experts(windows, training=training))
@@ -394,7 +388,7 @@ class SplineForecaster(keras.Model):
         return ops.concatenate([windows.values, splines], axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, **self.settings, "share": self.share, "folded_share": self.folded_share}
+        return {"name": self.name, **self.settings, "shares": self.shares}
 
 
 def _embedding(count: int, units: int, name: str) -> keras.layers.Embedding:

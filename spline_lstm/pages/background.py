@@ -59,13 +59,13 @@ def training_section(run: FinishedRun) -> str:
 def _shares(model: Mapping[str, Any]) -> str:
     if not model["linear"]:
         return ""
+    shares = {name: number(share, 2) for name, share in model["shares"].items()}
     folded = (
-        f", a ridge on the newest {model['cycles']} cycles of {model['season']} steps one of "
-        f"{number(model['folded_share'], 2)}"
+        f", a ridge on the newest {model['cycles']} cycles of {model['season']} steps one of {shares['folded']}"
         if model["cycles"]
         else ""
     )
-    return f" The recurrence has a share of {number(model['share'], 2)}{folded}, the ridge the rest."
+    return f" The recurrence has a share of {shares['members']}{folded}, the ridge the rest."
 
 
 def settings_section(run: FinishedRun) -> str:

@@ -78,7 +78,7 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     best = scores["best_baseline"]
     label = next(label for label in labels.values() if title(best) in label.split(" = "))
     doubtful = [name for name in labels if verdict(scores["baselines"][name]) != BETTER]
-    if model["linear"] and model["share"] == model["folded_share"] == 0:
+    if model["shares"].get("linear") == 1:
         head = (
             "**The model is its ridge.** On validation windows nothing else improved it, so nothing else has a share."
         )

@@ -136,8 +136,7 @@ def _facts(fit: _Fit, prepared: Prepared) -> dict[str, Any]:
         "seasons": list(settings.seasons),
         "season": settings.season,
         "log": settings.log,
-        "share": fit.trained.model.share,
-        "folded_share": fit.trained.model.folded_share,
+        "shares": fit.trained.model.shares,
         "series": len(prepared.names),
         "dropped": dict(prepared.dropped),
     }

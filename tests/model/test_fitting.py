@@ -34,7 +34,7 @@ def trained():
     )
     trained = train_forecaster(source, train, validation, params, Traits(False, SEASON, 300))
     before = [weight.numpy() for weight in trained.model.trainable_variables]
-    shares = trained.model.share, trained.model.folded_share
+    shares = trained.model.shares
     epochs = fit_again(trained, everything, params.seed)
     return trained, everything, before, shares, epochs
 
@@ -61,7 +61,7 @@ def test_the_recurrence_goes_on_for_a_part_of_its_epochs_and_shares_stay(trained
     trained, everything, before, shares, epochs = trained
 
     assert epochs == -(-trained.fit.best_epoch // 5)
-    assert (trained.model.share, trained.model.folded_share) == shares
+    assert trained.model.shares == shares
     after = [weight.numpy() for weight in trained.model.trainable_variables]
     assert any((one != two).any() for one, two in zip(before, after, strict=True))
     forecast = predict(trained.model, trained.source, everything.rows, everything.origins)

@@ -164,8 +164,8 @@ def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
     ridge = RidgeForecaster(rng.normal(size=(20, 12)).astype("f"), np.zeros((1, 0), "f"), 0.1)
     model = SplineForecaster(
         lookback=20, horizon=12, rows=1, past=0, known=0, calendar=0, static=0, members=[20], segment=5, coefficients=3,
-        degree=3, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True, cycles=8, season=SEASON, folded_share=1.0,
-        share=0.0,
+        degree=3, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True, cycles=8, season=SEASON,
+        shares={"folded": 1.0},
     )  # fmt: skip
     model.set_linear(ridge)
     model.set_folded(folded)
@@ -179,7 +179,8 @@ def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
     forecast = predict(model, source, rows, origins)
     truth = source.outputs(rows, origins)
     assert errors["mixed"]["mse"] == pytest.approx(np.nanmean((truth - forecast) ** 2), rel=1e-4)
-    assert 0 < model.folded_share < 1
+    assert list(model.shares) == ["linear", "folded", "members"]
+    assert 0 < model.shares["folded"] < 1
 
 
 def test_known_effects_are_taken_out_of_the_past_and_put_back_ahead():

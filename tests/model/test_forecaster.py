@@ -117,7 +117,9 @@ class TestEveryCell:
     def test_the_forecast_lies_between_the_linear_one_and_the_mean_of_the_members(self, cell):
         rng = np.random.default_rng(2)
         kernel = rng.normal(size=(12, 5)).astype("float32")
-        model = build(cell, members=[12, 7], share=0.25, output_scale=3.0, input_scale=2.0)
+        model = build(
+            cell, members=[12, 7], shares={"linear": 0.75, "members": 0.25}, output_scale=3.0, input_scale=2.0
+        )
         model.set_linear(linear_forecast(kernel))
         seen = windows(model)
 
@@ -129,7 +131,7 @@ class TestEveryCell:
 
     def test_without_a_share_the_forecast_is_linear(self, cell):
         kernel = np.random.default_rng(2).normal(size=(12, 5)).astype("float32")
-        model = build(cell, share=0.0)
+        model = build(cell, shares={"linear": 1.0})
         model.set_linear(linear_forecast(kernel))
         seen = windows(model)
 
@@ -269,7 +271,10 @@ def rewritten(path, change):
         lambda config: config["config"].update(lookback=-1),
         lambda config: config["config"].update(members=[12] * 1000),
         lambda config: config["config"].update(members=[]),
-        lambda config: config["config"].update(share=2.0),
+        lambda config: config["config"].update(shares={"members": 2.0}),
+        lambda config: config["config"].update(shares={"folded": 1.0}),
+        lambda config: config["config"].update(shares={"others": 1.0}),
+        lambda config: config["config"].update(shares={}),
         lambda config: config["config"].update(cell="os.system"),
         lambda config: config["config"].update(extra=1),
         lambda config: config.update(registered_name="builtins>exec"),
@@ -397,7 +402,7 @@ def with_covariates(roles, **changes):
 @pytest.mark.parametrize("roles", ROLES, ids=str)
 class TestEveryRole:
     def test_without_a_share_keras_forecasts_as_the_closed_form_does(self, roles):
-        source, model, ridge = with_covariates(roles, share=0.0)
+        source, model, ridge = with_covariates(roles, shares={"linear": 1.0})
         rows, origins = some_windows(source)
 
         np.testing.assert_allclose(
@@ -429,7 +434,9 @@ class TestEveryRole:
             assert (np.abs(model(changed).numpy() - before).max(axis=1) > 1e-6).all()
 
     def test_a_checkpoint_brings_back_the_model(self, roles, tmp_path):
-        source, model, ridge = with_covariates(roles, share=0.4, input_scale=2.0, output_scale=3.0)
+        source, model, ridge = with_covariates(
+            roles, shares={"linear": 0.6, "members": 0.4}, input_scale=2.0, output_scale=3.0
+        )
         windows = source.windows(*some_windows(source))
         save_checkpoint(model, tmp_path / "a.keras")
 

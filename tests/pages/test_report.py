@@ -58,7 +58,7 @@ def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
         "intervals": {"levels": [0.9]},
     }
 
-    verdict = _verdict(scores, {"linear": True, "share": share, "folded_share": 0.0})
+    verdict = _verdict(scores, {"shares": {"linear": 1 - share, "members": share}})
 
     assert verdict.startswith(expected)
     assert ("0.0% (± 0.0) above ridge" in verdict) == (rmse == 2.0)
