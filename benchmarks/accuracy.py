@@ -28,7 +28,7 @@ PUBLISHED = {
 }
 OURS = {"lstm": "**Spline-LSTM**", "gru": "**Spline-GRU**"}
 
-EXPERTS = {"linear": "ridge", "folded": "folded ridge", "members": "recurrence"}
+EXPERTS = {"linear": "ridge", "folded": "folded ridge", "holt_winters": "Holt-Winters", "members": "recurrence"}
 PARTS = {**EXPERTS, "mixed": "mixture"}
 
 

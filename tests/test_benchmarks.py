@@ -257,7 +257,9 @@ PATCHED = {
     "recurrence on the ridge's residual": "np.allclose(model.member_forecasts(windows)[0], values @ kernel)",
     "weights by least squares alone": "combination.DEPARTURE > 1e5",
     "weights of the prior": "combination.DEPARTURE < 1e-5",
-    "no folded ridge": "clock.fit_folded(7, 7, 7) is None",
+    "no Holt-Winters": "'holt_winters' not in combination.EXPERTS",
+    "no folded ridge": "'folded' not in combination.EXPERTS",
+    "neither of them": "clock.fit_folded(7, 7, 7) is None",
     "no correction of the folded ridge": "clock.fit_folded.__name__ == 'uncorrected'",
     "learned from validation rows, too, as the final fit does": "fitting.train_forecaster.__name__ == 'again'",
 }

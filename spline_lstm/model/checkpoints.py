@@ -53,13 +53,13 @@ class ForecasterSettings(pydantic.BaseModel):
     linear: bool
     cycles: Literal[0] | Annotated[int, Field(ge=2, le=256, strict=True)]
     season: Annotated[int, Field(gt=0, le=256, strict=True)]
-    shares: Annotated[dict[Literal["linear", "folded", "members"], Share], Field(min_length=1)]
+    shares: Annotated[dict[Literal["linear", "folded", "holt_winters", "members"], Share], Field(min_length=1)]
     input_scale: Scale
     output_scale: Scale
 
     @pydantic.model_validator(mode="after")
     def _has_its_experts(self) -> ForecasterSettings:
-        there = {"linear": self.linear, "folded": self.cycles > 0, "members": True}
+        there = {"linear": self.linear, "members": True} | dict.fromkeys(("folded", "holt_winters"), self.cycles > 0)
         if not all(there[name] for name in self.shares):
             raise ValueError(f"shares of {', '.join(self.shares)}, of which some are not there")
         return self
@@ -71,7 +71,8 @@ class ForecasterSettings(pydantic.BaseModel):
             ValueError: Settings ask for more.
         """
         floats = len(self.members) * max((self.rows + 1) * (self.units // 2), self.units * self.units)
-        if 4 * max(floats, self.lookback * self.horizon * self.linear) > size:
+        steps = max(self.lookback * self.linear, self.cycles * self.season)
+        if 4 * max(floats, steps * self.horizon) > size:
             raise ValueError(f"{size} bytes of weights for a larger model")
         window = (self.lookback + self.horizon) * (1 + self.past + self.known + self.calendar)
         if window > LARGEST_WINDOW or self.segment * self.coefficients > LARGEST_SPLINES:

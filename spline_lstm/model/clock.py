@@ -10,6 +10,7 @@ from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.evidence import clear_gain
 from spline_lstm.model.folded import FoldedRidge, fit_folded
 from spline_lstm.model.forecaster import SplineForecaster
+from spline_lstm.model.holt_winters import HoltWinters, fit_holt_winters
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import fit_ridge, typical_sizes
 from spline_lstm.model.sizing import model_settings, train_settings
@@ -64,12 +65,17 @@ def start_fit(
     if wanted is False:
         source = plain
     ridge = fit_ridge(source, train, validation)
-    optional, rows, folded = source.covariates.optional, len(source.identities), None
+    optional, rows, folded, smoother = source.covariates.optional, len(source.identities), None, None
     if params.model.linear:
         folded = fit_folded(source, train, validation, ridge.effects, traits.season, traits.train)
+    if folded:
+        smoother = fit_holt_winters(source, train, validation, ridge.effects, folded.season, folded.seen)
 
     def started(source: WindowSource, ridge: RidgeForecaster) -> Started:
-        model, resolved = new_forecaster(source, train, params, ridge, folded), train_settings(params.train, rows)
+        model, resolved = (
+            new_forecaster(source, train, params, ridge, folded, smoother),
+            train_settings(params.train, rows),
+        )
         return Started(Fit(model, source, train, validation, resolved, params.seed), ridge, folded)
 
     if wanted or not optional or ridge.effects[:, -optional:].any():
@@ -91,6 +97,7 @@ def new_forecaster(
     params: Params,
     ridge: RidgeForecaster,
     folded: FoldedRidge | None = None,
+    smoother: HoltWinters | None = None,
 ) -> SplineForecaster:
     """An untrained forecaster of the size that params and windows ask for, beside linear forecasts.
 
@@ -107,4 +114,6 @@ def new_forecaster(
     model.set_linear(ridge)
     if folded:
         model.set_folded(folded)
+    if smoother:
+        model.set_holt_winters(smoother)
     return model

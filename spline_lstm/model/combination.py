@@ -11,7 +11,7 @@ from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.training import MOST_JUDGES, predict_by_expert
 
-MEMBERS = 0.35  # of the recurrence where all err alike; linear forecasts have equal parts of the rest
+EXPERTS = ("linear", "folded", "holt_winters", "members")
 DEPARTURE = 0.5  # of a weight from its prior that one independent window less the error of the best would explain
 
 
@@ -19,14 +19,12 @@ def combine(model: SplineForecaster, source: WindowSource, validation: WindowInd
     """Set what share each expert has in the forecast.
 
     Returns:
-        `mse` and `mae` of the `linear`, the `folded`, the `members` and the `mixed` forecast on validation windows,
-        standardized; of those that there are.
+        `mse` and `mae` of each expert that there is and of what is `mixed`, on validation windows, standardized.
     """
     validation = validation.at_most(MOST_JUDGES)
     targets = source.outputs(validation.rows, validation.origins)
     experts = predict_by_expert(model, source, validation.rows, validation.origins)
-    there = {"linear": model.linear, "folded": model.folded, "members": model.members}
-    forecasts = {name: experts[name] for name in there if there[name]}
+    forecasts = {name: experts[name] for name in EXPERTS if getattr(model, name)}
     weights = dict(zip(forecasts, expert_weights(targets, forecasts, validation.rows, validation.origins), strict=True))
     model.shares = weights
     mixed = np.sum([weights[name] * forecast for name, forecast in forecasts.items()], axis=0)
@@ -45,7 +43,7 @@ def expert_weights(
 
     Args:
         targets: `(windows, horizon)`, NaN where nothing was observed.
-        forecasts: `(windows, horizon)` each; the one called `members` is the recurrence's.
+        forecasts: `(windows, horizon)` each.
         rows: `(windows,)`.
         origins: `(windows,)`.
 
@@ -58,8 +56,7 @@ def expert_weights(
     errors = np.stack([table[np.isfinite(targets)].astype(float) for table in missed.values()])
     products = errors @ errors.T / errors.shape[1]
     squares = np.maximum(products.diagonal(), np.finfo(float).tiny)
-    rest = (1 - MEMBERS) / (len(forecasts) - 1)
-    prior = np.array([MEMBERS if name == "members" else rest for name in forecasts]) * squares.min() / squares
+    prior = squares.min() / squares
     prior /= prior.sum()
     first, *_, last = missed.values()
     gains = np.sum(first**2 - last**2, axis=1)

@@ -128,7 +128,7 @@ def _maps(samples: Samples, penalties: Sequence[float] | np.ndarray) -> np.ndarr
 
 def _samples(source: WindowSource, windows: WindowIndex) -> Samples:
     """Every phase of every window: `(samples, cycles)`, and targets, `(samples, cycles ahead)`, NaN where missing."""
-    for cycles, targets in _chunks(source, windows):
+    for cycles, targets, _ in past_and_ahead(source, windows):
         ahead = -(-source.horizon // source.season)
         surplus = ahead * source.season - source.horizon
         targets = np.pad(targets, ((0, 0), (0, surplus)), constant_values=np.nan)
@@ -138,15 +138,20 @@ def _samples(source: WindowSource, windows: WindowIndex) -> Samples:
 
 def _misses(source: WindowSource, kernel: np.ndarray, windows: WindowIndex) -> Samples:
     """What a map misses of the newest cycle, `(windows, season)`, and of the targets, `(windows, horizon)`."""
-    for cycles, targets in _chunks(source, windows):
+    for cycles, targets, _ in past_and_ahead(source, windows):
         ahead = np.swapaxes(cycles[:, :, 1:] @ kernel, 1, 2).reshape(len(cycles), -1)
         yield cycles[:, :, -1] - cycles[:, :, :-1] @ kernel[:, 0], targets - ahead[:, : source.horizon]
 
 
-def _chunks(source: WindowSource, windows: WindowIndex) -> Samples:
-    """Cycles of some windows at a time, `(windows, season, cycles)`, and targets, less the mean and known effects."""
+def past_and_ahead(source: WindowSource, windows: WindowIndex) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What there is to learn from, less the mean of the past and known effects, some windows at a time.
+
+    Yields:
+        Cycles, `(windows, season, cycles)`; targets, `(windows, horizon)`, NaN where missing; the share of the past
+        that lies within the row, `(windows, 1)`.
+    """
     size = max(1, CHUNK_FLOATS // (source.cycles * source.season))
     for rows, origins in windows.chunks(size):
-        cycles, level, _ = source.folded(rows, origins)
+        cycles, level, reach = source.folded(rows, origins)
         targets = source.outputs(rows, origins) - level - source.effect_ahead(rows, origins)
-        yield np.swapaxes(cycles, 1, 2).astype(float), targets.astype(float)
+        yield np.swapaxes(cycles, 1, 2).astype(float), targets.astype(float), reach

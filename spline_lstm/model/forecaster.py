@@ -13,6 +13,7 @@ from keras import ops
 
 from spline_lstm.data.windows import Windows, WindowSource
 from spline_lstm.model.folded import FoldedRidge
+from spline_lstm.model.holt_winters import HoltWinters
 from spline_lstm.model.linear import RidgeForecaster, lag_operator
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
@@ -175,9 +176,10 @@ class SplineForecaster(keras.Model):
     """Forecasts a window from its spline segments; all rows (series, targets) share the weights.
 
     The effects of known covariates and then the window's last value are taken out and put back at the end. With
-    `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and with `cycles` another one
-    of a longer, folded past (set by `set_folded`), as far as that past reaches. The forecast is the sum of the
-    `experts`, each times its share. The members see their input and speak their output in units of their typical sizes.
+    `linear`, a fixed linear map (set, like the effects, by `set_linear`) lies underneath, and with `cycles` two others
+    of a longer past (set by `set_folded` and `set_holt_winters`), as far as that past reaches. The forecast is the sum
+    of the `experts`, each times its share. The members see their input and speak their output in units of their
+    typical sizes.
 
     Args:
         lookback: Steps of the window.
@@ -196,7 +198,7 @@ class SplineForecaster(keras.Model):
         units: Width of the recurrent state.
         dropout: Share of the decoder's state dropped in training.
         linear: Whether a linear forecast lies underneath.
-        cycles: Of the folded past, 2 or more; 0 for none. The map reads one less of them, see `FoldedRidge.seen`.
+        cycles: Of the longer past, 2 or more; 0 for none. The folded map reads one less, see `FoldedRidge.seen`.
         season: Steps of a cycle.
         shares: Of each expert in the forecast, by its name; they sum to one. None: the members alone.
         input_scale: Typical size of a window's departures from its last value, standardized.
@@ -277,6 +279,7 @@ class SplineForecaster(keras.Model):
         self.linear = keras.layers.Dense(horizon, name="linear", **fixed) if linear else None
         self.folded = keras.layers.Dense(ahead, name="folded", **fixed) if cycles else None
         self.correction = keras.layers.Dense(horizon, name="correction", **fixed) if cycles else None
+        self.holt_winters = keras.layers.Dense(horizon, name="holt_winters", **fixed) if cycles else None
         self.build_all()
 
     def build_all(self) -> None:
@@ -292,6 +295,7 @@ class SplineForecaster(keras.Model):
             self.linear(self._linear_inputs(windows))
         if self.folded:
             self.folded_forecast(windows)
+            self.holt_winters_forecast(windows)
         self.built = True
 
     def require_fit(self, source: WindowSource, rows: int) -> None:
@@ -322,6 +326,11 @@ class SplineForecaster(keras.Model):
         self.folded.set_weights([folded.kernel])
         self.correction.set_weights([folded.correction])
 
+    def set_holt_winters(self, smoother: HoltWinters) -> None:
+        """Set the forecast by exponential smoothing."""
+        assert self.holt_winters is not None
+        self.holt_winters.set_weights([smoother.kernel])
+
     def known_effects(self) -> np.ndarray:
         """`(1 + static, known + calendar)`, see `Covariates.effect`."""
         return self.effects.effects.numpy() if self.effects else np.zeros((1 + self.channels["static"], 0), np.float32)
@@ -347,14 +356,25 @@ class SplineForecaster(keras.Model):
         missed = cycles[:, :, -1] - self.folded(cycles[:, :, :-1])[:, :, 0]
         return ahead[:, : self.horizon] + self.correction(missed) + windows.level
 
+    def holt_winters_forecast(self, windows: Windows) -> Any:
+        """By exponential smoothing of the longer past, without known effects: `(batch, horizon)`, standardized."""
+        assert self.holt_winters is not None
+        return self.holt_winters(ops.reshape(windows.cycles, (-1, self.cycles * self.season))) + windows.level
+
     def experts(self, windows: Windows, training: bool = False) -> dict[str, Any]:
-        """What is mixed: `linear`, `members` and, if there is one, `folded`; `(batch, horizon)` each, standardized."""
+        """What is mixed: `linear`, `members` and, where a longer past is seen, `folded` and `holt_winters`.
+
+        Returns:
+            `(batch, horizon)` each, standardized.
+        """
         windows, level, ahead = self._level_free(windows)
         linear = level + ahead + (self.linear(self._linear_inputs(windows)) if self.linear else 0.0)
         forecasts = self.member_forecasts(windows, training=training)
         experts = {"linear": linear, "members": level + ahead + sum(forecasts) / len(forecasts)}
-        if self.folded:
-            experts["folded"] = linear + windows.reach * (ahead + self.folded_forecast(windows) - linear)
+        if self.cycles:
+            longer = {"folded": self.folded_forecast, "holt_winters": self.holt_winters_forecast}
+            for name, forecast in longer.items():
+                experts[name] = linear + windows.reach * (ahead + forecast(windows) - linear)
         return experts
 
     @cached_property

@@ -59,13 +59,12 @@ def training_section(run: FinishedRun) -> str:
 def _shares(model: Mapping[str, Any]) -> str:
     if not model["linear"]:
         return ""
-    shares = {name: number(share, 2) for name, share in model["shares"].items()}
-    folded = (
-        f", a ridge on the newest {model['cycles']} cycles of {model['season']} steps one of {shares['folded']}"
-        if model["cycles"]
-        else ""
-    )
-    return f" The recurrence has a share of {shares['members']}{folded}, the ridge the rest."
+    names = {"members": "the recurrence", "linear": "the ridge"}
+    if model["cycles"]:
+        names["folded"] = f"a ridge on the newest {model['cycles']} cycles of {model['season']} steps"
+        names["holt_winters"] = "Holt-Winters on these"
+    shares = (f"{name} {number(model['shares'][key], 2)}" for key, name in names.items())
+    return f" Shares: {', '.join(shares)}."
 
 
 def settings_section(run: FinishedRun) -> str:

@@ -175,11 +175,11 @@ def test_keras_forecasts_as_the_closed_form_does_and_as_the_weights_say():
     expected = forecast_of(folded, source, windows) * reach + ridge.predict(source, rows, origins) * (1 - reach)
     np.testing.assert_allclose(predict(model, source, rows, origins), expected, atol=1e-4)
     errors = combine(model, source, windows)
-    assert list(errors) == ["linear", "folded", "members", "mixed"]
+    assert list(errors) == ["linear", "folded", "holt_winters", "members", "mixed"]
     forecast = predict(model, source, rows, origins)
     truth = source.outputs(rows, origins)
     assert errors["mixed"]["mse"] == pytest.approx(np.nanmean((truth - forecast) ** 2), rel=1e-4)
-    assert list(model.shares) == ["linear", "folded", "members"]
+    assert list(model.shares) == ["linear", "folded", "holt_winters", "members"]
     assert 0 < model.shares["folded"] < 1
 
 

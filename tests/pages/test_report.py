@@ -231,6 +231,7 @@ def test_of_many_series_the_page_says_which_are_shown(tmp_path):
 
 
 def test_without_a_ridge_nothing_is_said_of_its_share(run, page):
-    assert "The recurrence has a share of 0.25, a ridge on the newest 15 cycles of 12 steps one of 0.35," in page
+    longer = "a ridge on the newest 15 cycles of 12 steps 0.35, Holt-Winters on these 0.20"
+    assert f"Shares: the recurrence 0.25, the ridge 0.20, {longer}." in page
     assert "from the rows of all splits, by 1 more epoch and" in page
-    assert "share" not in section(render_report(with_training(run, linear=False)), "Training")
+    assert "Shares" not in section(render_report(with_training(run, linear=False)), "Training")
