@@ -136,7 +136,7 @@ def _facts(fit: _Fit, prepared: Prepared) -> dict[str, Any]:
         "seasons": list(settings.seasons),
         "season": settings.season,
         "log": settings.log,
-        "shares": fit.trained.model.shares,
+        "shares": dict(fit.trained.model.shares),  # Keras keeps a dict of its own, which no process can send
         "series": len(prepared.names),
         "dropped": dict(prepared.dropped),
     }
