@@ -148,7 +148,8 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
     in_both = (same >= 0) & (origins < prepared.layout.ends[same])
     rows, origins, same = rows[in_both], origins[in_both], same[in_both]
     np.testing.assert_array_equal(prepared.source.identities[same], again.source.identities[rows])
-    before, after = prepared.source.windows(same, origins), again.source.windows(rows, origins)
+    longer = (part.source.with_cycles(3, 6, np.zeros(0)) for part in (prepared, again))
+    before, after = (source.windows(which, origins) for source, which in zip(longer, (same, rows), strict=True))
     assert [name for name in before._fields if getattr(before, name).tobytes() != getattr(after, name).tobytes()] == []
     before, after = (
         part.source.filled.usable(numbers, origins, lookback, 40, 0.95)
@@ -232,7 +233,9 @@ def test_an_altered_future_of_a_panel_leaves_the_model_and_earlier_predictions_a
     before, after = (frame[frame["origin"] <= known][forecast].reset_index(drop=True) for frame in (predictions, again))
     assert (before.groupby("series_id", observed=True).size() > 100).to_numpy().tolist() == [True] * 3
     pd.testing.assert_frame_equal(before, after, check_exact=True)
-    assert json.loads(paths.training.read_text(encoding="utf-8"))["model"]["past"] == 4
+    model = json.loads(paths.training.read_text(encoding="utf-8"))["model"]
+    assert model["past"] == 4
+    assert sorted(model["shares"]) == ["folded", "holt_winters", "linear", "members"]
     beyond = (frame.loc[frame["origin"] > known, "y_pred"] for frame in (predictions, again))
     assert not np.array_equal(*beyond)
 
