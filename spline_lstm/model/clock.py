@@ -72,10 +72,8 @@ def start_fit(
         smoother = fit_holt_winters(source, train, validation, ridge.effects, folded.season, folded.seen)
 
     def started(source: WindowSource, ridge: RidgeForecaster) -> Started:
-        model, resolved = (
-            new_forecaster(source, train, params, ridge, folded, smoother),
-            train_settings(params.train, rows),
-        )
+        model = new_forecaster(source, train, params, ridge, folded, smoother)
+        resolved = train_settings(params.train, rows)
         return Started(Fit(model, source, train, validation, resolved, params.seed), ridge, folded)
 
     if wanted or not optional or ridge.effects[:, -optional:].any():

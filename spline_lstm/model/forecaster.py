@@ -384,7 +384,7 @@ class SplineForecaster(keras.Model):
 
     def mixed(self, experts: Mapping[str, Any]) -> Any:
         """The forecast: experts by their shares."""
-        return sum(share * experts[name] for name, share in self.shares.items())
+        return sum(self.shares.get(name, 0.0) * forecast for name, forecast in experts.items())
 
     def call(self, windows: Windows, training: bool = False) -> Any:
         return self.mixed(self.experts(windows, training=training))
