@@ -25,7 +25,11 @@ from tqdm import tqdm
 from benchmarks.runs import ROOT
 
 SMALL = ("train.epochs=3", "model.units=4", "windows.horizon=8")
-HALF_WRITTEN = ("'./dvc.lock' validation failed", "'./dvc.lock' is invalid")
+HALF_WRITTEN = {
+    "'./dvc.lock' validation failed": "dvc.lock",
+    "'./dvc.lock' is invalid": "dvc.lock",
+    "Unable to read RWLock-file": ".dvc/tmp/rwlock",
+}
 RUN_CACHE_UNREAD = "--no-run-cache"
 EMPTY_FOLDER = "join() argument must be str, bytes, or os.PathLike object, not 'NoneType'"  # of the run cache
 PAUSE = 0.5  # seconds in which the system takes up what a killed process held
@@ -82,12 +86,12 @@ def _undisturbed(project: Path, *options: str) -> Any:
     Where DVC was killed while it wrote files of its own, what the runbook says is done.
     """
     done = subprocess.run(["dvc", "repro", *options], cwd=project, capture_output=True, text=True, check=False)
-    lock = project / "dvc.lock"
     if done.returncode == 0:
-        return yaml.safe_load(lock.read_text(encoding="utf-8"))  # stages are in order of their execution
-    if any(words in done.stderr for words in HALF_WRITTEN):
-        print("DVC was killed while it wrote dvc.lock: removed", file=sys.stderr)
-        lock.unlink()
+        lock = (project / "dvc.lock").read_text(encoding="utf-8")
+        return yaml.safe_load(lock)  # stages are in order of their execution
+    for file in {file for words, file in HALF_WRITTEN.items() if words in done.stderr}:
+        print(f"DVC was killed while it wrote {file}: removed", file=sys.stderr)
+        (project / file).unlink()
         return _undisturbed(project, *options)
     if EMPTY_FOLDER in done.stderr and RUN_CACHE_UNREAD not in options:
         print("DVC was killed while it wrote its run cache: not read", file=sys.stderr)

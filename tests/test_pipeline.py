@@ -435,7 +435,9 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_in_the_same_byt
     assert not finished.paths("first").unfinished_training.exists()
 
 
-@pytest.mark.parametrize("hurt", ["empty lock", "lock of half a stage", "lock of half a word", "run cache"])
+@pytest.mark.parametrize(
+    "hurt", ["empty lock", "lock of half a stage", "lock of half a word", "run cache", "users of files"]
+)
 def test_where_dvc_was_killed_amid_its_own_files_the_runbook_mends_it(hurt, finished):
     lock = finished.path / "dvc.lock"
     whole = lock.read_bytes()
@@ -443,6 +445,8 @@ def test_where_dvc_was_killed_amid_its_own_files_the_runbook_mends_it(hurt, fini
     ends = {"empty lock": 0, **{f"lock of half a {what}": end for what, end in half.items()}}
     if hurt in ends:
         lock.write_bytes(whole[: ends[hurt]])
+    elif hurt == "users of files":
+        (finished.path / ".dvc" / "tmp" / "rwlock").write_text("", encoding="utf-8")
     else:
         stages = yaml.safe_load(whole)
         del stages["stages"]["backtest"]
