@@ -75,6 +75,7 @@ def test_few_windows_leave_weights_near_the_prior_and_many_do_not():
     prior = np.array([1 / np.nanmean((forecast - targets) ** 2) for forecast in forecasts.values()])
     few, more, many = (np.linalg.norm(each - prior / prior.sum()) for each in weights)
     assert 0 < few < more < many
+    assert weights[0][-1] < weights[1][-1] < weights[2][-1]  # the best one's
 
 
 def test_experts_that_say_the_same_keep_their_prior():

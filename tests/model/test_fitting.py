@@ -34,7 +34,7 @@ def trained():
     )
     trained = train_forecaster(source, train, validation, params, Traits(False, SEASON, 300))
     before = [weight.numpy() for weight in trained.model.trainable_variables]
-    shares = trained.model.shares
+    shares = dict(trained.model.shares)
     epochs = fit_again(trained, everything, params.seed)
     return trained, everything, before, shares, epochs
 
