@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.evidence import clear_gain
 from spline_lstm.model.folded import FoldedRidge, fit_folded
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.holt_winters import HoltWinters, fit_holt_winters
+from spline_lstm.model.holt_winters import fit_holt_winters
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import fit_ridge, typical_sizes
 from spline_lstm.model.sizing import model_settings, train_settings
@@ -95,7 +97,7 @@ def new_forecaster(
     params: Params,
     ridge: RidgeForecaster,
     folded: FoldedRidge | None = None,
-    smoother: HoltWinters | None = None,
+    smoother: np.ndarray | None = None,
 ) -> SplineForecaster:
     """An untrained forecaster of the size that params and windows ask for, beside linear forecasts.
 
@@ -112,6 +114,6 @@ def new_forecaster(
     model.set_linear(ridge)
     if folded:
         model.set_folded(folded)
-    if smoother:
+    if smoother is not None:
         model.set_holt_winters(smoother)
     return model

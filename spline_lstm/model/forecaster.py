@@ -13,7 +13,6 @@ from keras import ops
 
 from spline_lstm.data.windows import Windows, WindowSource
 from spline_lstm.model.folded import FoldedRidge
-from spline_lstm.model.holt_winters import HoltWinters
 from spline_lstm.model.linear import RidgeForecaster, lag_operator
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
@@ -326,10 +325,10 @@ class SplineForecaster(keras.Model):
         self.folded.set_weights([folded.kernel])
         self.correction.set_weights([folded.correction])
 
-    def set_holt_winters(self, smoother: HoltWinters) -> None:
-        """Set the forecast by exponential smoothing."""
+    def set_holt_winters(self, kernel: np.ndarray) -> None:
+        """Set the forecast by exponential smoothing, see `fit_holt_winters`."""
         assert self.holt_winters is not None
-        self.holt_winters.set_weights([smoother.kernel])
+        self.holt_winters.set_weights([kernel])
 
     def known_effects(self) -> np.ndarray:
         """`(1 + static, known + calendar)`, see `Covariates.effect`."""

@@ -40,22 +40,9 @@ class Smoothing:
     season: float | np.ndarray
 
 
-@dataclass(frozen=True)
-class HoltWinters:
-    """A smoother, and what it comes to.
-
-    Attributes:
-        kernel: `(cycles * season, horizon)`, float32, from the steps of the past, oldest first, to those ahead.
-        smoothing: What was chosen.
-    """
-
-    kernel: np.ndarray
-    smoothing: Smoothing
-
-
 def fit_holt_winters(
     source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: int, cycles: int
-) -> HoltWinters:
+) -> np.ndarray:
     """Choose what errs least on train and validation windows over the whole horizon. A split counts by its windows,
     one whose past begins with its row does not.
 
@@ -66,6 +53,9 @@ def fit_holt_winters(
         effects: `(1 + static, known + calendar)`, which are taken out first, see `Covariates.effect`.
         season: Steps, 2 or more.
         cycles: How many seasons of the past it reads.
+
+    Returns:
+        The map from the steps of the past, oldest first, to those ahead: `(cycles * season, horizon)`, float32.
     """
     longer = source.with_cycles(cycles, season, effects)
     tried = [Smoothing(level, *trend, effect) for level, trend, effect in product(LEVELS, TRENDS, SEASONS)]
@@ -76,7 +66,7 @@ def fit_holt_winters(
         errors += len(windows) * error / max(count, 1)
     best = tried[int(np.argmin(errors))]
     steps = np.stack(list(smoothed(np.eye(cycles * season), season, source.horizon, best)), axis=1)
-    return HoltWinters(steps[:, :, 0].astype(np.float32), best)
+    return steps[:, :, 0].astype(np.float32)
 
 
 def smoothed(past: np.ndarray, season: int, horizon: int, smoothing: Smoothing) -> Iterator[np.ndarray]:
