@@ -24,7 +24,7 @@ from spline_lstm.run.hours import Hours
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
 PARAMS_FILE = Path("params.yaml")
-SOME_MOMENT = datetime(2001, 1, 1, tzinfo=timezone.utc)
+BUT_FOR_THE_YEAR = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001, 2007)]  # both a Monday
 
 
 def _border(value: object) -> object:
@@ -45,10 +45,12 @@ def _timezone(name: str) -> str:
 
 def _timestamp_format(pattern: str) -> str:
     try:
-        tells_the_year = datetime.strptime(SOME_MOMENT.strftime(pattern), pattern).year == SOME_MOMENT.year
+        texts = [moment.strftime(pattern) for moment in BUT_FOR_THE_YEAR]
+        # Without a year strptime would take one of its own, of which newer Pythons warn.
+        years = [datetime.strptime(text, pattern).year for text in texts] if texts[0] != texts[1] else []
     except (ValueError, re.error):
-        tells_the_year = False
-    if not tells_the_year:
+        years = []
+    if years != [moment.year for moment in BUT_FOR_THE_YEAR]:
         raise ValueError("must be a date and time as of strptime, such as %d.%m.%Y %H:%M")
     return pattern
 
