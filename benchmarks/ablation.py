@@ -22,7 +22,7 @@ forecaster.SplineForecaster.member_forecasts = lambda self, windows, **options: 
 """
 VARIANTS: dict[str, tuple[dict[str, object], str]] = {
     "**as it is**": ({}, ""),
-    "no ridge underneath": ({"model.linear": False}, ""),
+    "the recurrence alone": ({"model.linear": False}, ""),
     "recurrence on the ridge's residual": ({}, RESIDUAL),
     "raw values for spline coefficients": ({"spline.degree": 0, "spline.coefficients": 48, "spline.penalty": 0.0}, ""),
     "no augmentation": ({"train.augment": False}, ""),

@@ -1,4 +1,4 @@
-"""Bring a finished run back from DVC's cache, byte for byte; without --run-id, list the runs that can be."""
+"""Bring a finished run back from DVC's cache, byte for byte; without --run-id, list those that can be."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def restore(options: argparse.Namespace) -> Mapping[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = plain_parser("restore", __doc__)
-    parser.add_argument("--run-id", metavar="ID", help="a run that has finished here, also as an experiment")
+    parser.add_argument(
+        "--run-id", metavar="ID", help="a run that has finished here, in the workspace or as an experiment"
+    )
     return run(restore, parser, arguments)
 
 

@@ -82,7 +82,8 @@ def train_forecaster(
 def fit_again(trained: TrainedForecaster, windows: WindowIndex, seed: int, snapshots: Snapshots = KEPT_NOWHERE) -> int:
     """Let a forecaster learn from more windows, with all that validation chose: covariates, penalties and shares.
 
-    Closed forms are solved anew. The recurrence goes on from its best weights for a part of the epochs that it took.
+    Ridges are solved anew, exponential smoothing stays. The recurrence goes on from its best weights for a part of the
+    epochs that these took.
 
     Args:
         trained: Its model has the weights of the best epoch, and is changed.
