@@ -39,6 +39,7 @@ from spline_lstm.run.files import CORRUPT, sha256
 from spline_lstm.run.params import load_params
 
 KEPT = ROOT / ".bench" / "fuzz"
+FEWEST = 20  # files, however slow the machine is
 SECONDS, BYTES = 60, 4 << 30  # that one reader may take, and by which memory may grow
 DOCUMENTED = {0, 10, 21, 22, 23, 25, 26, 27, 30}
 STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "socket.connect"}
@@ -50,7 +51,7 @@ ODD: tuple[Any, ...] = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300, help="how long (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=300, help=f"how long (%(default)s); {FEWEST} files at least")
     parser.add_argument("--seed", type=int, default=1, help="of what is mutated, and how (%(default)s)")
     parser.add_argument("--project", type=Path, help="with a finished run; without it, one is made in a clone")
     options = parser.parse_args()
@@ -94,7 +95,7 @@ def _fuzz(dice: random.Random, seconds: float) -> collections.Counter[str]:
     usual = {*started, "subprocess.Popen git"}  # of the metadata; others are what TensorFlow asks the system
     counts, begin = collections.Counter[str](), time.monotonic()
     with tqdm(unit="file", disable=None) as progress:
-        while time.monotonic() - begin < seconds:
+        while time.monotonic() - begin < seconds or counts.total() < FEWEST:
             file = dice.choice(list(whole))
             mutated = dice.choice(MUTATIONS)(dice, file, whole[file])
             sealed = file not in inputs and dice.random() < 0.5
