@@ -40,11 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.update(dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a project to run things in come first: a long one that began last would leave a worker idle."""
-    items.sort(key=lambda item: "pristine" not in getattr(item, "fixturenames", ()))
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     if folder := config.stash.get(COMPILED, None):
         shutil.rmtree(folder)
