@@ -22,6 +22,9 @@ MOST_ROWS = 100_000_000  # of a Parquet file, in which a run of equal cells take
 LONGEST_TEXT = 1000  # bytes of a cell of a Parquet file
 MOST_TEXT = 1 << 33  # bytes of a column of texts, once each row has its own
 EXACT = "round_trip"  # else a parsed number may be off by one bit
+# Cells of a CSV that stand for no number; in a column of texts such a word is a text like any other.
+WORDS = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None")
+SEPARATORS = ";\t|"  # of files that are called CSV, beside the comma
 # Types of Arrow whose cells may tell series apart, and all whose cells hold one value.
 ID = r"u?int\d+|bool|decimal.*|(?:large_)?string(?:_view)?"
 PLAIN = rf"{ID}|(?:large_)?binary(?:_view)?|halffloat|float|double|date.*|time.*|null"
@@ -32,8 +35,8 @@ def read_columns(path: Path, texts: Sequence[str], numbers: Sequence[str], and_i
 
     Args:
         path: CSV or Parquet.
-        texts: Columns whose cells stay text in a CSV.
-        numbers: Other columns.
+        texts: Columns whose cells stay text in a CSV; only an empty one is missing.
+        numbers: Other columns, where words such as NA are missing cells, too.
         and_ids: Whether to read all others, too, that may hold ids.
 
     Raises:
@@ -110,11 +113,12 @@ def _kind(kind: Any) -> str:
 def _read_csv(path: Path, columns: list[str], texts: Sequence[str], and_ids: bool) -> pd.DataFrame:
     _require_text(path)
     # Neither is a column called NA a number, nor is a file packed because of its name.
-    options = {"encoding": "utf-8-sig", "compression": None, "index_col": False}
+    options = {"encoding": "utf-8-sig", "compression": None, "index_col": False, "keep_default_na": False}
     _require_few_columns(path)
-    header = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False, **options).iloc[0]
+    header = pd.read_csv(path, nrows=1, header=None, dtype=str, **options).iloc[0]
     names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]  # as pandas calls them
     _require_columns(path, columns, names)
+    options["na_values"] = {name: [""] if name in texts else ["", *WORDS] for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
         # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.
@@ -157,10 +161,10 @@ def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
             raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1)
-            hint = (
-                f" Did you mean {near[0]!r}?"
-                if near
-                else " Mend data or covariates in params.yaml, which name columns."
-            )
+            hint = " Mend data or covariates in params.yaml, which name columns."
+            if near:
+                hint = f" Did you mean {near[0]!r}?"
+            if len(found) == 1 and set(found[0]) & set(SEPARATORS):
+                hint = " Separate cells by commas, and write decimals with a point."
             shown = f"{', '.join(map(str, found[:20]))!s:.300}"
             raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}.{hint}")

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from spline_lstm.data.scaling import constant
+
 MOST_CATEGORIES = 50  # the most frequent ones; all others count as unknown
 FEWEST_OF_A_CURVE = 8  # distinct numbers, from which on a response may be bent
 BENDS = (0.25, 0.5, 0.75)  # quantiles of train rows at which it may
@@ -57,10 +59,9 @@ class Encoder:
             counts = np.bincount(known.astype(int), minlength=len(train.categories))
             frequent = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
             return cls(tuple(train.categories[code] for code in sorted(frequent[counts[frequent] > 0])))
-        if not known.size or known.min() == known.max():
+        if not known.size or constant(known):
             return cls(mean=float(known[0]) if known.size else 0.0)
         mean, std = float(np.mean(known)), float(np.std(known))
-        std = std if std > 0 else 1.0
         curved = bent and len(np.unique(known)) >= FEWEST_OF_A_CURVE
         bends = np.unique(np.quantile((known - mean) / std, BENDS)) if curved else ()
         return cls(mean=mean, std=std, bends=tuple(map(float, bends)))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spline_lstm.data.scaling import constant
 from spline_lstm.data.series import Panel
 from spline_lstm.data.tables import NUMBERS
 from spline_lstm.run.errors import DataError, InsufficientDataError
 
 log = logging.getLogger(__name__)
-
-LARGEST = 1e150  # its square is a number, too
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,10 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int) -> Fault | Non
     observed = values[~np.isnan(values)]
     if not observed.size:
         return Fault("hold observations", "none, all cells are empty")
-    if observed.min() == observed.max():
-        return Fault("vary", f"{observed[0]:g} in every row")
-    if max(-observed.min(), observed.max()) > LARGEST:
-        return Fault("hold values small enough to square", "some beyond 1e150")
+    if constant(observed):
+        low, high = observed.min(), observed.max()
+        received = f"{low:g} in every row" if low == high else f"{low} to {high}, too close to tell apart"
+        return Fault("vary", received)
     if len(values) < shortest:
         return Fault(f"have {shortest} steps, a window and its horizon", str(len(values)), InsufficientDataError)
     if np.isnan(head).all():

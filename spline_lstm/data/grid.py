@@ -58,17 +58,29 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
     few = (steps > 0) & (steps <= COUNTED_STEPS)
     step = apart[few].sum() / steps[few].sum()
-    days = step / pd.Timedelta("1D")
-    if 28 <= days <= 31 and timestamps.is_month_start.all():
-        return "MS"
-    if 28 <= days <= 31 and timestamps.is_month_end.all():
-        return "ME"
-    if abs(days - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
+    if months := _months(timestamps):
+        return months
+    if abs(step / pd.Timedelta("1D") - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
         return "B"
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
     if abs(nearest / step - 1) > JITTER_OF_STEP:
         nearest = max(step.round("1s"), pd.Timedelta("1ms"))
     return pd.tseries.frequencies.to_offset(nearest).freqstr
+
+
+def _months(timestamps: pd.DatetimeIndex) -> str | None:
+    """The step of timestamps on one day of their months, or on the last one: months, quarters or years are unequal.
+
+    Labels are the first or last day of a month; those of any other day are due on the first of the next month.
+    """
+    ends, day = timestamps.is_month_end.all(), timestamps.day
+    apart = int(np.median(np.diff(12 * timestamps.year + timestamps.month)))
+    if apart < 1 or not (ends or (day == day[0]).all()):
+        return None
+    unit, length = next(unit for unit in (("Y", 12), ("Q", 3), ("M", 1)) if apart % unit[1] == 0)
+    label = timestamps[0] if ends else pd.offsets.MonthBegin().rollforward(timestamps[0])
+    anchor = "" if unit == "M" else f"-{label.month_name()[:3].upper()}"
+    return f"{apart // length if apart > length else ''}{unit}{'E' if ends else 'S'}{anchor}"
 
 
 def full_grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None, rows: int) -> pd.DatetimeIndex:

@@ -13,6 +13,8 @@ from spline_lstm.data.layout import Layout
 FEWEST_CYCLES = 5
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
+RELATIVE_ROUNDING = 8 * np.finfo(float).eps  # of a number, after a few sums
+SMALLEST_SPREAD = 1e-140  # the variance of many rows is a number, too
 LARGEST_LOG = 700.0  # whose exponential is still a number
 
 
@@ -128,6 +130,12 @@ def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
     return bool(correlations) and bool(np.median(correlations) >= CLOSELY and np.median(slopes) >= STEEPLY)
 
 
+def constant(values: np.ndarray) -> bool:
+    """Whether numbers, one at least, differ by no more than rounding, or by too little for a variance."""
+    low, high = values.min(), values.max()
+    return bool(high - low <= max(RELATIVE_ROUNDING * max(-low, high), SMALLEST_SPREAD))
+
+
 def never_negative(row: np.ndarray) -> bool:
     """Whether zero looks like a bound: no value lies below, and the lowest ones crowd close above it.
 
@@ -137,7 +145,7 @@ def never_negative(row: np.ndarray) -> bool:
         row: `(steps,)`, NaN where nothing was observed.
     """
     observed = row[~np.isnan(row)]
-    if not observed.size or observed.min() < 0 or _constant(observed):
+    if not observed.size or observed.min() < 0 or constant(observed):
         return False
     low, middle = np.quantile(observed, [0.01, 0.5])
     return bool(low <= PILED_UP * middle)
@@ -147,15 +155,10 @@ def _statistics(observed: np.ndarray, log: bool) -> tuple[float, float, float, f
     """Mean, standard deviation, that of original values, the least value."""
     spread = _spread(observed)
     values = np.log(observed) if log else observed
-    mean = (float(values[0]) if _constant(values) else float(np.mean(values))) if values.size else 0.0
+    mean = (float(values[0]) if constant(values) else float(np.mean(values))) if values.size else 0.0
     std = _spread(values)
     return mean, std, spread, (float(values.min()) - mean) / std if values.size else 0.0
 
 
 def _spread(values: np.ndarray) -> float:
-    std = 1.0 if not values.size or _constant(values) else float(np.std(values))
-    return std if std > 0 else 1.0
-
-
-def _constant(values: np.ndarray) -> bool:
-    return bool(values.min() == values.max())
+    return 1.0 if not values.size or constant(values) else float(np.std(values))

@@ -10,6 +10,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import fdtrc
 
 from spline_lstm.data.phases import group_means, phases
+from spline_lstm.data.scaling import RELATIVE_ROUNDING
 
 VOTERS = 100  # rows that decide; more of them would not change the mean
 
@@ -192,10 +193,12 @@ def autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
 
 def _detrended(row: np.ndarray) -> np.ndarray:
     """Take out a cubic trend, which would correlate at every lag; what is left by rounding alone is nothing."""
+    rounding = RELATIVE_ROUNDING * np.nanmax(np.abs(row), initial=0)
+    row = row - np.nanmean(row) if rounding else row  # so that the fit rounds by what varies alone
     observed = ~np.isnan(row)
     if observed.sum() < 5:
         return np.zeros_like(row)
     clock = np.linspace(-1, 1, len(row))
     trend = np.polynomial.legendre.Legendre.fit(clock[observed], row[observed], 3, domain=[-1, 1])
     rest = row - trend(clock)
-    return rest if np.nanstd(rest) > 1e-9 * np.nanmax(np.abs(row)) else np.zeros_like(row)
+    return rest if np.nanstd(rest) > 1e-9 * np.nanmax(np.abs(row)) + rounding else np.zeros_like(row)

@@ -16,7 +16,8 @@ from spline_lstm.data.encoding import Column
 from spline_lstm.run.errors import DataError, InsufficientDataError, ParamsError
 from spline_lstm.run.params import DataParams
 
-NUMBERS = "finite numbers or empty cells"
+LARGEST = 1e150  # its square is a number, too
+NUMBERS = "finite numbers up to 1e150 or empty cells"
 REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
 FEWEST_ROWS_OF_SERIES = 3
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
@@ -97,13 +98,18 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
         ParamsError: The timestamp_format or the timezone is none that pandas knows.
         DataError: The file, a column, a timestamp or a value is unusable.
     """
-    table = read_columns(path, [params.timestamp, *params.series_id], [*params.target, *covariates])
+    texts = [params.timestamp, *params.series_id]
+    table = read_columns(path, texts, [*params.target, *covariates])
+    categorical = [name for name in covariates if _is_categorical(table[name])]
+    if categorical:  # whose cells are texts, even one that says None
+        table = read_columns(path, [*texts, *categorical], [*params.target, *covariates])
     timestamps = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
 
     def numbers(name: str) -> np.ndarray:
-        found, wrong = _numbers(table[name])
+        found, text = _numbers(table[name])
+        wrong = text | (np.abs(found) > LARGEST)
         if params.on_bad_series == "fail":
             of = f" of series {ids[series[wrong.argmax()]]!r}" if params.series_id else ""
             _require_each(~wrong, table[name], NUMBERS, "Mend the row.", of)
@@ -113,15 +119,15 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
 
     values = np.column_stack([numbers(name) for name in params.target])
     columns = {
-        name: _categories(table[name]) if _is_categorical(table[name]) else Column(numbers(name)) for name in covariates
+        name: _categories(table[name]) if name in categorical else Column(numbers(name)) for name in covariates
     }
     return Table(timestamps, values, series, ids, broken, columns)
 
 
 def _is_categorical(column: pd.Series) -> bool:
-    """Whether most cells are no numbers: a few that are not are mistakes."""
-    _, wrong = _numbers(column)
-    return bool(2 * wrong.sum() > column.notna().sum())
+    """Whether half of the cells are no numbers, or all are words for none: a few that are not are mistakes."""
+    _, text = _numbers(column)
+    return bool(2 * text.sum() >= column.notna().sum())
 
 
 def _categories(column: pd.Series) -> Column:
@@ -217,15 +223,16 @@ def _series(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, 
         return np.zeros(len(table), np.int64), ("",)
     for name in columns:
         _require_each(table[name].notna(), table[name], "the id of a series in every row", "Mend the row.")
+        breaks = table[name].astype(str).str.contains("\r", regex=False)  # on which readers of CSV do not agree
+        _require_each(~breaks, table[name], "ids without carriage returns", "Mend the row.")
     ids = table[columns[0]].astype(str).str.cat([table[name].astype(str) for name in columns[1:]], sep="/")
     codes, names = pd.factorize(ids, sort=True)
     return codes, tuple(map(str, names))
 
 
 def _numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of a column, NaN where a cell is empty or wrong, and where it is wrong."""
+    """The numbers of a column, NaN where a cell is empty or holds no number, and where it holds none."""
     if pd.api.types.is_datetime64_any_dtype(column):
         column = column.astype("string")  # else it would be counted in nanoseconds
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    text = np.isnan(numbers) & column.notna().to_numpy()
-    return numbers, text | np.isinf(numbers)
+    return numbers, np.isnan(numbers) & column.notna().to_numpy()

@@ -352,12 +352,13 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
     windows = WindowIndex.joined(found)
     if not len(windows):
         start, end = bounds
-        needed = source.horizon + (source.lookback if name == "train" else 0)
+        needed = source.horizon + max(0, source.lookback - start)  # a window may begin in the splits before
+        shorter = "windows.horizon" if end - start < source.horizon else "windows.horizon or windows.lookback"
         raise InsufficientDataError(
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
             f"{needed} steps or more. Received: {end - start} steps, {windows.dropped} windows"
             f"{' and all dropped for gaps' if windows.dropped else ''}. "
-            "Give more data, or shorten windows.horizon or windows.lookback."
+            f"Give more data, enlarge split.{name}, or shorten {shorter}."
         )
     if not some_observed:
         raise InsufficientDataError(

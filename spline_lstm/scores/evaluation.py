@@ -19,6 +19,8 @@ from spline_lstm.scores import metrics
 from spline_lstm.scores.doubt import skill_margins
 from spline_lstm.scores.forecasts import Forecasts
 
+EXACT = 1e-6  # of the scale of MASE: a smaller error is one of rounding, of which no other is a multiple
+
 
 @dataclass(frozen=True)
 class _Targets:
@@ -140,9 +142,10 @@ def _by_step(targets: _Targets) -> Iterator[tuple[int, _Targets]]:
 def _series_scores(targets: _Targets) -> dict[str, Any]:
     tables = {name: _point_scores(targets, name) for name in targets.baselines}
     best = min(tables, key=lambda name: tables[name]["rmse"])
-    scores = _model_scores(targets)
+    scores, least = _model_scores(targets), tables[best]["rmse"]
+    exact = least <= EXACT * np.nan_to_num(targets.mase_scales[targets.rows[0]])
     for table in (scores, *tables.values()):
-        table["relative_rmse"] = table["rmse"] / tables[best]["rmse"] if tables[best]["rmse"] > 0 else math.nan
+        table["relative_rmse"] = math.nan if exact else table["rmse"] / least
     return {**scores, "skill": 1 - scores["relative_rmse"], "best_baseline": best, "baselines": tables}
 
 

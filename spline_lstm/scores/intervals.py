@@ -24,7 +24,8 @@ HALF_LIFE = 0.25  # of what a miss weighs, as a share of the validation split
 RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
 POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
 CLEARLY = 0.95  # of the interval score
-LEAST_HEIGHT = 0.3  # standard deviations that every forecast stands over the least value
+LEAST_HEIGHT, MOST_HEIGHT = 0.3, 100.0  # standard deviations that a forecast stands over the least value; more: no scale
+LEAST_WIDTH = 1e-6  # standard deviations: what is forecast exactly is so but for rounding
 JUDGED = 0.9  # the coverage by which powers are judged
 MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
 MOST_POOLED = 1 << 13  # windows of all rows together
@@ -72,7 +73,7 @@ def heights(forecasts: np.ndarray, lowest: np.ndarray) -> np.ndarray:
         forecasts: `(windows, horizon)`, standardized.
         lowest: `(windows,)`, standardized.
     """
-    return np.maximum(forecasts - lowest[:, None], 0).astype(np.float32) + np.float32(LEAST_HEIGHT)
+    return np.clip(forecasts - lowest[:, None], 0, MOST_HEIGHT).astype(np.float32) + np.float32(LEAST_HEIGHT)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Certainty:
         return in_force(relative, asked.heights, self.power, open_steps)
 
     def newest(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Relative half-widths as of the end of each row, for forecasts beyond it.
+        """Relative half-widths as of the end of all rows, for forecasts beyond them.
 
         Args:
             ends: `(rows,)`, the calendar step after each row's last.
@@ -110,8 +111,10 @@ class Certainty:
         Returns:
             `(rows, levels, horizon)`, and `(levels, horizon)` of all rows together, for others.
         """
-        rows, origins = np.arange(len(ends) + 1), np.append(ends, ends.max()) - 1
-        widths = half_widths(self.misses, rows, origins, self.power, self.levels, self.span)
+        rows = np.arange(len(ends) + 1)
+        widths = half_widths(
+            self.misses, rows, np.full(len(rows), ends.max() - 1), self.power, self.levels, self.span
+        )
         return widths[:-1], widths[-1]
 
 
@@ -191,7 +194,7 @@ def half_widths(
             result[at] = np.where(np.isnan(result[at]), widths, result[at])
     order = np.argsort(levels, kind="stable")
     result[:, order] = np.maximum.accumulate(result[:, order], axis=1)  # own and pooled ones could cross
-    return result
+    return np.maximum(result, np.float32(LEAST_WIDTH))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from spline_lstm.data.repetition import seasonal_difference
+from spline_lstm.data.scaling import constant
 
 
 def mae(y_true: np.ndarray, y_pred: np.ndarray) -> float:
@@ -67,7 +68,7 @@ def r2(y_true: np.ndarray, y_pred: np.ndarray, groups: np.ndarray | None = None)
     """
     starts = [0] if groups is None else np.unique(groups, return_index=True)[1]
     parts = np.split(np.ravel(y_true), starts[1:])
-    spread = sum(float(np.sum((part - np.mean(part)) ** 2)) for part in parts)
+    spread = sum(float(np.sum((part - np.mean(part)) ** 2)) for part in parts if not constant(part))
     return float(1 - np.sum((y_true - y_pred) ** 2) / spread) if spread > 0 else float("nan")
 
 

@@ -48,6 +48,12 @@ def test_a_wrong_name_is_told_the_columns_even_where_one_is_called_as_if_it_were
         read_text(tmp_path, CSV.replace("load\n", f"load,{name}\n"), numbers=["lode"])
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_than_the_comma_is_told_to_the_user(tmp_path, separator):
+    with pytest.raises(DataError, match=r"must have a column 'time'\..*Separate cells by commas"):
+        read_text(tmp_path, CSV.replace(",", separator))
+
+
 @pytest.mark.parametrize("name", ["NA", "nan", "None", " load", "load.1", "7"])
 def test_a_column_is_found_by_the_name_in_the_header(tmp_path, name):
     assert read_text(tmp_path, CSV.replace("load", name), numbers=[name])[name].tolist() == [1, 2, 4, 8]

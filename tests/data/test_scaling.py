@@ -68,8 +68,14 @@ def test_a_constant_row_keeps_its_scale(constant):
     np.testing.assert_allclose(scaled[:2], 2)
 
 
-def test_a_spread_that_underflows_keeps_its_scale():
-    assert unbounded([np.array([0.0, 1e-200])]).std[0] == 1
+@pytest.mark.parametrize("row", [[0.0, 1e-200], [0.3, 0.1 + 0.2], [1e9, 1e9 + 1e-6]])
+def test_a_spread_of_rounding_or_one_that_underflows_keeps_its_scale(row):
+    assert unbounded([np.array(row)]).std[0] == 1
+
+
+@given(level=st.floats(-1e9, 1e9), spread=st.floats(1e-3, 1e3))
+def test_a_spread_far_above_rounding_is_one_scale(level, spread):
+    assert unbounded([np.array([level, level + spread])]).std[0] == pytest.approx(spread / 2, rel=1e-3)
 
 
 def test_no_row_at_all_has_no_statistics():

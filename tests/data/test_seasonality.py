@@ -197,6 +197,11 @@ def test_scale_and_level_do_not_matter(scale, level, seed, share):
     assert infer_seasons([scale * (values + level)], clock(216, "h")) == infer_seasons([values], clock(216, "h"))
 
 
+def test_a_season_far_below_the_level_is_found_as_long_as_numbers_hold_it():
+    assert infer_seasons([1e9 + 1e-3 * wave(7, 280, seed=0)], clock(280, "D")) == (7,)
+    assert infer_seasons([1e9 + 1e-7 * wave(7, 280, seed=0)], clock(280, "D")) == ()
+
+
 def test_many_short_rows_find_their_season_together():
     rows = [wave(7, 24 + number % 5, seed=number) for number in range(40)]
 

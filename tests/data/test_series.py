@@ -149,6 +149,40 @@ def test_a_gap_on_a_working_day_leaves_working_days():
     assert infer_frequency(clock) == "B"
 
 
+@pytest.mark.parametrize(
+    ("frequency", "late", "expected"),
+    [
+        ("QS-FEB", 0, "QS-FEB"),
+        ("QE-MAR", 0, "QE-MAR"),
+        ("YS-JUL", 0, "YS-JUL"),
+        ("YE-MAR", 0, "YE-MAR"),
+        ("2MS", 0, "2MS"),
+        ("2QS-JAN", 0, "2QS-JAN"),
+        ("MS", 14, "MS"),
+        ("QS-JAN", 14, "QS-FEB"),
+        ("YS-JAN", 14, "YS-FEB"),
+    ],
+)
+def test_gaps_leave_months_quarters_and_years_whose_labels_do_not_drift(folder, frequency, late, expected):
+    clock = pd.date_range("1980-01-01", periods=60, freq=frequency)[np.delete(np.arange(60), [3, 17, 18])]
+    clock += pd.Timedelta(days=late)
+    (folder / "unequal.csv").write_text(pd.DataFrame({"time": clock, "load": np.arange(57.0)}).to_csv(index=False))
+
+    panel = read(folder / "unequal.csv")
+
+    assert panel.frequency == expected
+    labels = panel.timestamps
+    assert np.isnan(panel.values).sum() == 3
+    filled = labels[~np.isnan(panel.values)]
+    assert (filled == (clock if not late else clock + pd.offsets.MonthBegin())).all()
+
+
+def test_one_day_in_many_months_is_no_step_of_months():
+    clock = pd.date_range("2024-01-05", periods=20, freq="h").append(pd.date_range("2024-03-05", periods=3, freq="h"))
+
+    assert infer_frequency(clock) == "h"
+
+
 def test_nights_do_not_stretch_the_step_of_a_day_that_was_read_at_uneven_intervals():
     """Every other reading is late, so no interval has the length of the step, and all count wrong in a night."""
     days = pd.date_range("2024-01-01T08:00", periods=40, freq="D")

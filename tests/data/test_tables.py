@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spline_lstm.data import tables
 from spline_lstm.data.series import read_panel
 from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import DataParams
@@ -102,7 +103,7 @@ def test_every_target_of_every_series_is_a_row(folder):
     assert (panel.findings["series"], panel.findings["rows"]) == (2, 6)
 
 
-@pytest.mark.parametrize("name", ["007", "1e3", "1.0", "True", "2024-01-01", "Züge 7"])
+@pytest.mark.parametrize("name", ["007", "1e3", "1.0", "True", "2024-01-01", "Züge 7", "NA", "None", "null", "nan"])
 def test_an_id_is_text_and_stays_as_it_is_written(folder, name):
     text = "id,time,load\n" + "".join(f"{name},2024-01-0{day},{day}\n" for day in (1, 2, 3))
 
@@ -131,6 +132,34 @@ def test_an_empty_id_is_named_by_column_and_row(folder):
 
     with pytest.raises(DataError, match=r"'id' must hold the id of a series in every row\..* an empty cell in row 4"):
         read_table(folder, table)
+
+
+def test_an_id_that_readers_of_csv_would_break_is_refused(folder):
+    hourly("a\rb", [0, 1, 2], [1.0, 2.0, 3.0]).to_parquet(folder / "ids.parquet")
+
+    with pytest.raises(DataError, match=r"'id' must hold ids without carriage returns\. Received: 'a\\rb' in row 1"):
+        read(folder / "ids.parquet")
+
+
+@pytest.mark.parametrize("cells", [["None", "promo"], ["None", "None"], ["NA", "null"]])
+def test_words_for_nothing_are_categories_among_words_and_missing_among_numbers(folder, cells):
+    rows = "".join(f"2024-01-0{day},{day},{cells[day % 2]},{day if day % 2 else 'NA'}\n" for day in range(1, 8))
+    (folder / "words.csv").write_text("time,load,kind,price\n" + rows)
+    params = DataParams(path=str(folder / "words.csv"), timestamp="time", target="load")
+
+    columns = tables.read_table(folder / "words.csv", params, ["kind", "price"]).covariates
+
+    kind = columns["kind"]
+    assert [kind.categories[int(code)] for code in kind.values] == [cells[day % 2] for day in range(1, 8)]
+    np.testing.assert_array_equal(columns["price"].values, [1, np.nan, 3, np.nan, 5, np.nan, 7])
+
+
+def test_a_covariate_too_large_to_square_is_named_by_column_and_row(folder):
+    (folder / "large.csv").write_text("time,load,heat\n2024-01-01,1,1\n2024-01-02,2,-2e150\n2024-01-03,3,2\n")
+    params = DataParams(path=str(folder / "large.csv"), timestamp="time", target="load")
+
+    with pytest.raises(DataError, match=r"'heat' must hold finite numbers up to 1e150.*'-2e\+150' in row 2"):
+        tables.read_table(folder / "large.csv", params, ["heat"])
 
 
 def test_an_id_column_that_is_not_there_is_named(folder):
@@ -185,7 +214,7 @@ def test_a_cell_that_is_no_number_is_an_error_or_marks_its_series(folder):
     table.iloc[5, 2] = "inf"
 
     with pytest.raises(
-        DataError, match=r"'load' of series 'b' must hold finite numbers or empty cells.*'many' in row 5 after"
+        DataError, match=r"'load' of series 'b' must hold finite numbers up to 1e150 or empty cells.*'many' in row 5 after"
     ):
         read_table(folder, table)
     panel = read_table(folder, table, on_bad_series="drop")

@@ -224,12 +224,13 @@ def test_a_split_without_a_usable_window_is_refused(masks, lookback, horizon):
 def test_a_split_too_short_for_one_horizon_has_no_window(name):
     source = clock_source(time=9, lookback=2, horizon=4)
 
-    with pytest.raises(InsufficientDataError, match=name):
+    advice = rf"The {name} split .*enlarge split\.{name}, or shorten windows\.horizon\.$"  # no lookback would help
+    with pytest.raises(InsufficientDataError, match=advice):
         index_windows(source, Splits(3, 6, 9), name, 1, 0.5)
 
 
 def test_a_lookback_longer_than_the_series_has_no_window():
-    with pytest.raises(InsufficientDataError, match="lookback 100"):
+    with pytest.raises(InsufficientDataError, match=r"lookback 100, horizon 1, 81 steps.*or windows\.lookback\.$"):
         index_windows(clock_source(time=30, lookback=100, horizon=1), Splits(10, 20, 30), "test", 1, 0.5)
 
 

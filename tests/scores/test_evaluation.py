@@ -191,6 +191,19 @@ def test_an_error_as_large_as_the_scale_has_a_mase_of_one_in_every_series():
     assert all(table["mase"] == pytest.approx(1) for table in tables["per_series"].values())
 
 
+def test_rounding_of_a_target_that_stands_still_is_no_score():
+    level = 1e6 + 0.1
+    y_true = np.full((4, 3), level)
+    forecasts = symmetric_forecasts(np.zeros(4, int), np.arange(4), y_true, y_true + 0.5, np.ones((4, 3)))
+
+    scores = evaluate_forecasts(forecasts, {"naive": y_true + 1e-9}, ("load",), np.array([0.3]))
+
+    assert scores["metrics"]["skill"] is None
+    assert scores["metrics"]["r2"] is None
+    assert scores["metrics"]["rmse"] == pytest.approx(0.5)
+    assert scores["best_baseline"] == "naive"
+
+
 def test_undefined_scores_are_null_in_json():
     zeros = np.zeros((2, 1))
     forecasts = symmetric_forecasts(np.zeros(2, int), np.arange(2), zeros, zeros)

@@ -14,6 +14,8 @@ from spline_lstm.scores import intervals
 from spline_lstm.scores.intervals import (
     HALF_LIFE,
     LEAST_HEIGHT,
+    LEAST_WIDTH,
+    MOST_HEIGHT,
     RENEWALS,
     Certainty,
     Misses,
@@ -221,7 +223,7 @@ def test_a_larger_level_is_never_narrower(seed, missing_share):
     assert (np.diff(widths[:, np.argsort(levels)], axis=1) >= 0).all()
 
 
-def test_the_newest_widths_are_those_at_the_end_of_each_row_and_of_all_rows_together():
+def test_the_newest_widths_are_those_at_the_end_of_all_rows():
     rng = np.random.default_rng(0)
     rows, origins = np.repeat([0, 1], 40), np.tile(np.arange(40), 2)
     misses = misses_of(np.abs(rng.normal(size=(80, 3))), rows, origins)
@@ -229,10 +231,32 @@ def test_the_newest_widths_are_those_at_the_end_of_each_row_and_of_all_rows_toge
 
     own, together = certainty.newest(np.array([45, 30]))
 
-    asked = np.array([0, 1, 7]), np.array([44, 29, 44])
+    asked = np.array([0, 1, 7]), np.full(3, 44)
     np.testing.assert_array_equal(
         np.append(own, together[None], axis=0), half_widths(misses, *asked, 0.5, (0.9, 0.5), 40)
     )
+
+
+def test_a_row_that_ended_before_the_misses_has_those_of_all_rows():
+    misses = misses_of(np.abs(np.random.default_rng(0).normal(size=(40, 3))), origins=np.arange(100, 140))
+
+    own, together = Certainty(misses, 0.5, (0.9, 0.5), 40).newest(np.array([145, 60]))
+
+    np.testing.assert_array_equal(own[1], together)
+    assert (own[1] > 0.1).all()
+
+
+def test_what_was_never_missed_has_an_interval_that_rounding_cannot_leave():
+    widths = half_widths(misses_of(np.zeros((40, 3))), np.array([0]), np.array([90]), 0.5, (0.9,), 40)
+
+    assert (widths == np.float32(LEAST_WIDTH)).all()
+
+
+def test_a_change_of_unit_does_not_stretch_intervals_beyond_all_that_was_seen():
+    tall = heights(np.array([[0.0, 50.0, 1e6]]), np.array([-1.0]))
+
+    assert tall[0, 1] == np.float32(51 + LEAST_HEIGHT)
+    assert tall[0, 2] == np.float32(MOST_HEIGHT + LEAST_HEIGHT)
 
 
 def test_no_observed_miss_at_all_is_refused():
