@@ -12,6 +12,7 @@ from spline_lstm.data.layout import Layout
 
 FEWEST_CYCLES = 5
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
+IN_ORDER = 0.7  # correlation of their ranks, in which a few outliers have no weight
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
 RELATIVE_ROUNDING = 8 * np.finfo(float).eps  # of a number, after a few sums
 SMALLEST_SPREAD = 1e-140  # the variance of many rows is a number, too
@@ -115,7 +116,7 @@ def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
         train: `(steps,)` each, NaN where nothing was observed.
         cycle: Steps.
     """
-    correlations, slopes = [], []
+    correlations, slopes, orders = [], [], []
     for row in train:
         if np.nanmin(row, initial=np.inf) <= 0:
             return False
@@ -127,7 +128,9 @@ def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
             correlation = np.corrcoef(level, spread)[0, 1]
             correlations.append(correlation)
             slopes.append(correlation * spread.std() / level.std())
-    return bool(correlations) and bool(np.median(correlations) >= CLOSELY and np.median(slopes) >= STEEPLY)
+            orders.append(np.corrcoef(level.argsort().argsort(), spread.argsort().argsort())[0, 1])
+    found, least = (correlations, slopes, orders), (CLOSELY, STEEPLY, IN_ORDER)
+    return bool(correlations) and bool((np.median(found, axis=1) >= least).all())
 
 
 def constant(values: np.ndarray) -> bool:

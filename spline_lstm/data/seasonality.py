@@ -13,6 +13,7 @@ from spline_lstm.data.phases import group_means, phases
 from spline_lstm.data.scaling import RELATIVE_ROUNDING
 
 VOTERS = 100  # rows that decide; more of them would not change the mean
+MIDDLE, FAR_OUT = (0.025, 0.975), 0.5  # quantiles, and how much of what lies between them a value may lie beyond
 
 # A season of the calendar
 LEAST_CYCLES = 3
@@ -192,13 +193,23 @@ def autocorrelation(values: np.ndarray, most: int) -> np.ndarray:
 
 
 def _detrended(row: np.ndarray) -> np.ndarray:
-    """Take out a cubic trend, which would correlate at every lag; what is left by rounding alone is nothing."""
+    """Take out a cubic trend, which would correlate at every lag; what is left by rounding alone is nothing.
+
+    Values far from all others are brought nearer: one of them would hide what the others repeat.
+    """
     rounding = RELATIVE_ROUNDING * np.nanmax(np.abs(row), initial=0)
     row = row - np.nanmean(row) if rounding else row  # so that the fit rounds by what varies alone
     observed = ~np.isnan(row)
     if observed.sum() < 5:
         return np.zeros_like(row)
+    row = _without_outliers(row)
     clock = np.linspace(-1, 1, len(row))
     trend = np.polynomial.legendre.Legendre.fit(clock[observed], row[observed], 3, domain=[-1, 1])
     rest = row - trend(clock)
     return rest if np.nanstd(rest) > 1e-9 * np.nanmax(np.abs(row)) + rounding else np.zeros_like(row)
+
+
+def _without_outliers(row: np.ndarray) -> np.ndarray:
+    low, high = np.nanquantile(row, MIDDLE)
+    reach = FAR_OUT * (high - low)
+    return np.clip(row, low - reach, high + reach) if reach > 0 else row

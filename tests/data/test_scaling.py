@@ -145,6 +145,15 @@ def test_logarithms_are_for_spreads_in_proportion_to_a_positive_level(row, follo
     assert spread_follows_level([gaps, row], 12) == follows
 
 
+@pytest.mark.parametrize("times", [3, 10, 1000])
+@pytest.mark.parametrize("outliers", [1, 3])
+def test_a_few_outliers_ask_for_no_logarithms(times, outliers):
+    row = growing(lambda level: 10 + 0 * level, cycles=40)
+    row[60 * np.arange(1, outliers + 1)] *= times
+
+    assert not spread_follows_level([row], 12)
+
+
 @pytest.mark.parametrize(
     ("row", "bound"),
     [

@@ -197,6 +197,14 @@ def test_scale_and_level_do_not_matter(scale, level, seed, share):
     assert infer_seasons([scale * (values + level)], clock(216, "h")) == infer_seasons([values], clock(216, "h"))
 
 
+@pytest.mark.parametrize("times", [10, -100, 1e6])
+def test_a_few_outliers_hide_no_season(times):
+    row = 10 + wave(7, 280, seed=0)
+    row[[40, 150]] *= times
+
+    assert infer_seasons([row], clock(280, "D")) == (7,)
+
+
 def test_a_season_far_below_the_level_is_found_as_long_as_numbers_hold_it():
     assert infer_seasons([1e9 + 1e-3 * wave(7, 280, seed=0)], clock(280, "D")) == (7,)
     assert infer_seasons([1e9 + 1e-7 * wave(7, 280, seed=0)], clock(280, "D")) == ()
