@@ -10,6 +10,7 @@ from spline_lstm.model.linear import Remainder
 PENALTIES = np.logspace(-6, 0, 7)  # shares of the mean variance of a regressor
 MOST_WINDOWS = 2048  # of a split that the regression reads, evenly spread
 CHUNK_FLOATS = 1 << 23  # regressors in memory at a time
+LEAST_MOVE = 1e-3  # standard deviations
 
 
 def fit_effects(source: WindowSource, train: WindowIndex, validation: WindowIndex, kernel: np.ndarray) -> np.ndarray:
@@ -34,6 +35,22 @@ def fit_effects(source: WindowSource, train: WindowIndex, validation: WindowInde
     solutions = [np.linalg.solve(gram + penalty * unit * np.eye(len(gram)), cross) for penalty in PENALTIES]
     best = min(solutions, key=lambda effects: effects @ gram_beyond @ effects - 2 * effects @ cross_beyond)
     return best.reshape(1 + source.covariates.channels["static"], -1).astype(np.float32)
+
+
+def move(effects: np.ndarray, source: WindowSource, windows: WindowIndex) -> bool:
+    """Whether effects change from an origin to the steps ahead of it, in any window.
+
+    Args:
+        effects: See `fit_effects`.
+        source: Where windows are cut from.
+        windows: Some of them.
+    """
+    covariates, length = source.covariates, 1 + source.horizon
+    effect = covariates.effect(effects)
+    return any(
+        np.ptp(covariates.effect_steps(effect, covariates.series[rows], origins, length), axis=1).max() > LEAST_MOVE
+        for rows, origins in windows.chunks(max(1, CHUNK_FLOATS // length))
+    )
 
 
 def _moments(source: WindowSource, windows: WindowIndex, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

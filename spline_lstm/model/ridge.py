@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from spline_lstm.data.windows import WindowIndex, WindowSource
-from spline_lstm.model.effects import fit_effects
+from spline_lstm.model.effects import fit_effects, move
 from spline_lstm.model.evidence import clear_gain
 from spline_lstm.model.linear import Remainder, RidgeForecaster
 from spline_lstm.model.splines import lag_basis
@@ -28,8 +28,9 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     """Solve on train windows for every penalty, and keep what has the least validation error.
 
     Effects of known covariates and the kernel of what they leave take turns (Cochrane & Orcutt 1949): each is
-    solved in closed form while the other stands. Effects that do not pay on validation windows are left out; those of
-    the clock and the year, for which nobody asked, where they do not pay clearly.
+    solved in closed form while the other stands. The kernel without effects comes first, so that what the series
+    repeats by itself is no effect of a covariate that happens to repeat, too. Effects that do not pay on validation
+    windows are left out; those of the clock and the year, for which nobody asked, where they do not pay clearly.
     """
     train, validation = train.at_most(MOST_WINDOWS), validation.at_most(MOST_WINDOWS)
     plain = _fit(source.without_clock(), train, validation)
@@ -46,11 +47,11 @@ def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> R
     nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
     if nothing.size:
-        standing = RidgeForecaster(np.zeros_like(candidates[0][0].kernel), nothing, 0.0)
         for _ in range(ROUNDS):
-            effects = fit_effects(source, train, validation, standing.kernel)
+            effects = fit_effects(source, train, validation, candidates[-1][0].kernel)
             candidates.append(_fit_kernel(source, train, validation, effects))
-            standing = candidates[-1][0]
+        if not move(effects, source, validation):  # which then cannot say what they are worth
+            return candidates[-1][0]
     return min(candidates, key=lambda candidate: candidate[1])[0]
 
 
