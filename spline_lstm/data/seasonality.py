@@ -197,12 +197,11 @@ def _detrended(row: np.ndarray) -> np.ndarray:
 
     Values far from all others are brought nearer: one of them would hide what the others repeat.
     """
-    rounding = RELATIVE_ROUNDING * np.nanmax(np.abs(row), initial=0)
-    row = row - np.nanmean(row) if rounding else row  # so that the fit rounds by what varies alone
     observed = ~np.isnan(row)
     if observed.sum() < 5:
         return np.zeros_like(row)
-    row = _without_outliers(row)
+    rounding = RELATIVE_ROUNDING * np.nanmax(np.abs(row))
+    row = _without_outliers(row - np.nanmean(row))  # so that the fit rounds by what varies alone
     clock = np.linspace(-1, 1, len(row))
     trend = np.polynomial.legendre.Legendre.fit(clock[observed], row[observed], 3, domain=[-1, 1])
     rest = row - trend(clock)

@@ -118,9 +118,7 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
         return np.where(wrong, np.nan, found)
 
     values = np.column_stack([numbers(name) for name in params.target])
-    columns = {
-        name: _categories(table[name]) if name in categorical else Column(numbers(name)) for name in covariates
-    }
+    columns = {name: _categories(table[name]) if name in categorical else Column(numbers(name)) for name in covariates}
     return Table(timestamps, values, series, ids, broken, columns)
 
 

@@ -24,7 +24,8 @@ HALF_LIFE = 0.25  # of what a miss weighs, as a share of the validation split
 RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
 POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
 CLEARLY = 0.95  # of the interval score
-LEAST_HEIGHT, MOST_HEIGHT = 0.3, 100.0  # standard deviations that a forecast stands over the least value; more: no scale
+LEAST_HEIGHT = 0.3  # standard deviations that every forecast stands over the least value
+MOST_HEIGHT = 100.0  # beyond which nobody knows how misses grow
 LEAST_WIDTH = 1e-6  # standard deviations: what is forecast exactly is so but for rounding
 JUDGED = 0.9  # the coverage by which powers are judged
 MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
@@ -112,9 +113,7 @@ class Certainty:
             `(rows, levels, horizon)`, and `(levels, horizon)` of all rows together, for others.
         """
         rows = np.arange(len(ends) + 1)
-        widths = half_widths(
-            self.misses, rows, np.full(len(rows), ends.max() - 1), self.power, self.levels, self.span
-        )
+        widths = half_widths(self.misses, rows, np.full(len(rows), ends.max() - 1), self.power, self.levels, self.span)
         return widths[:-1], widths[-1]
 
 
