@@ -208,7 +208,7 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
         max_missing=params.gaps.max_missing,
         log=log,
         closed=panel.closed,
-        timezone=params.data.timezone,
+        timezone=panel.timezone,
     )
 
 

@@ -32,6 +32,7 @@ class Panel:
         timestamps: `(time,)`, UTC without offset. Step `i` holds what was observed after
             timestamp `i - 1` and not after timestamp `i`.
         ahead: `(horizon,)`, the labels after the last one.
+        timezone: Of the clock and the calendar that labels are told by.
         frequency: Step of the grid, as a pandas offset.
         closed: Hours whose steps the calendar leaves out; what is observed in them counts for the next step.
         names: One per row: the id of the series, the target where there is but one series, or `id/target`.
@@ -48,6 +49,7 @@ class Panel:
     layout: Layout
     timestamps: pd.DatetimeIndex
     ahead: pd.DatetimeIndex
+    timezone: str
     frequency: str
     closed: tuple[str, ...]
     names: tuple[str, ...]
@@ -99,14 +101,14 @@ def read_panel(
     full = full_grid(clock, frequency, anchor, len(rows.timestamps))
     closed = params.closed or ()
     if params.closed is None and split is not None:
-        closed = closed_hours(rows, full, frequency, params.timezone, train_steps(full, split))
-    left_out = closed_labels(full, frequency, closed, params.timezone)
+        closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split))
+    left_out = closed_labels(full, frequency, closed, table.timezone)
     inside, empty = left_out[full.searchsorted(rows.timestamps)], np.isnan(rows.values).all(axis=1)
-    grid = open_grid(full, frequency, closed, params.timezone) if closed else full
+    grid = open_grid(full, frequency, closed, table.timezone) if closed else full
     # A row of empty cells in closed hours says nothing of the next step, so it does not begin it.
     bins = np.maximum(grid.searchsorted(rows.timestamps, side="left") - (inside & empty), 0)
     grid = grid if stretch is not None else grid[: bins.max() + 1]
-    ahead = following_timestamps(grid, frequency, horizon, closed, params.timezone)
+    ahead = following_timestamps(grid, frequency, horizon, closed, table.timezone)
     series = _series_layout(rows, bins)
     if stretch is not None:
         series = Layout(series.starts, len(grid) - series.starts)
@@ -135,6 +137,7 @@ def read_panel(
         layout,
         grid,
         ahead,
+        table.timezone,
         frequency,
         closed,
         names,

@@ -43,7 +43,8 @@ class Table:
     """The rows of a file, in its order.
 
     Attributes:
-        timestamps: `(rows,)`, UTC without offset.
+        timestamps: `(rows,)`, UTC without offset, or dates.
+        timezone: In which clock and calendar tell these; UTC, which changes nothing, for dates.
         values: `(rows, targets)`, NaN where a cell is empty.
         series: `(rows,)`, which of `ids` a row is of.
         ids: The series, in order of their names; one without a name where params name no series_id.
@@ -52,6 +53,7 @@ class Table:
     """
 
     timestamps: pd.DatetimeIndex
+    timezone: str
     values: np.ndarray
     series: np.ndarray
     ids: tuple[str, ...]
@@ -103,7 +105,7 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
     categorical = [name for name in covariates if _is_categorical(table[name])]
     if categorical:  # whose cells are texts, even one that says None
         table = read_columns(path, [*texts, *categorical], [*params.target, *covariates])
-    timestamps = _timestamps(table[params.timestamp], params)
+    timestamps, timezone = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
 
@@ -119,7 +121,7 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
 
     values = np.column_stack([numbers(name) for name in params.target])
     columns = {name: _categories(table[name]) if name in categorical else Column(numbers(name)) for name in covariates}
-    return Table(timestamps, values, series, ids, broken, columns)
+    return Table(timestamps, timezone, values, series, ids, broken, columns)
 
 
 def _is_categorical(column: pd.Series) -> bool:
@@ -147,7 +149,11 @@ def id_column(path: Path, params: DataParams) -> str | None:
     return min(found, key=found.get, default=None)  # type: ignore[arg-type]
 
 
-def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
+def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex, str]:
+    """Timestamps without offset, and the time zone of the clock and the calendar that they are told by.
+
+    Where each is a midnight in `data.timezone`, they are dates: a day is one whatever the clocks do in it.
+    """
     name = params.timestamp
     if pd.api.types.is_numeric_dtype(column):
         raise DataError(f"Column {name!r} must hold timestamps. Received: numbers ({column.dtype}). Convert it.")
@@ -163,9 +169,12 @@ def _timestamps(column: pd.Series, params: DataParams) -> pd.DatetimeIndex:
     index = pd.DatetimeIndex(parsed)
     # Whole years, and none in part, so that no time zone leads out of what nanoseconds can count.
     _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")
+    local = index if index.tz is None else _converted(index, params.timezone).tz_localize(None)
+    if (local == local.normalize()).all():
+        return local.as_unit("ns"), "UTC"
     if index.tz is None:
         index = _localized(index, column, params.timezone)
-    return index.tz_convert("UTC").tz_localize(None).as_unit("ns")
+    return index.tz_convert("UTC").tz_localize(None).as_unit("ns"), params.timezone
 
 
 def _parsed(column: pd.Series, pattern: str, utc: bool) -> pd.Series:
@@ -180,15 +189,22 @@ def _parsed(column: pd.Series, pattern: str, utc: bool) -> pd.Series:
 
 def _localized(index: pd.DatetimeIndex, column: pd.Series, timezone: str) -> pd.DatetimeIndex:
     """Wall-clock times as moments; a change of clocks skips some of them and repeats others."""
+    moments = _converted(index, timezone)
+    rule = f"times that exist once in {timezone}"
+    _require_each(moments.notna(), column, rule, "Write timestamps with their UTC offset.")
+    return moments
+
+
+def _converted(index: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    """Moments, or wall-clock times as moments, NaT where they exist twice or never, in a time zone."""
     try:
-        moments = index.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+        if index.tz is None:
+            return index.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+        return index.tz_convert(timezone)
     except KeyError as error:
         raise ParamsError(
             f"`data.timezone` must be one that pandas knows. Received: {timezone!r:.80}. Choose another name of it."
         ) from error
-    rule = f"times that exist once in {timezone}"
-    _require_each(moments.notna(), column, rule, "Write timestamps with their UTC offset.")
-    return moments
 
 
 def _have_offsets(column: pd.Series, timestamp_format: str | None) -> bool:

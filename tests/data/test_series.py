@@ -232,12 +232,12 @@ def test_the_anchor_of_an_earlier_panel_keeps_its_grid(folder):
 
 
 def test_wall_clock_times_are_kept_in_utc_over_a_change_of_clocks(folder):
-    wall = pd.date_range("2024-03-30", "2024-04-02", freq="D").strftime("%Y-%m-%d")
+    wall = pd.date_range("2024-03-30T06:00", "2024-04-02T06:00", freq="D").strftime("%Y-%m-%dT%H:%M")
 
     panel = read_rows(folder, wall, [1.0, 2.0, 3.0, 4.0], timezone="Europe/Berlin", frequency="h")
 
     observed = panel.timestamps[~np.isnan(panel.values)]
-    assert observed.strftime("%dT%H").tolist() == ["29T23", "30T23", "31T22", "01T22"]
+    assert observed.strftime("%dT%H").tolist() == ["30T05", "31T04", "01T04", "02T04"]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +259,23 @@ def test_offsets_may_follow_a_change_of_clocks(folder):
 
     assert panel.timestamps.astype(str).tolist() == [f"2024-10-27 0{hour}:30:00" for hour in range(3)]
     assert panel.values.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("frequency", ["D", "B", "W-SUN", "MS", "ME", "QS-OCT"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Sydney"])
+@pytest.mark.parametrize("offsets", [False, True])
+def test_dates_stay_dates_whatever_the_clocks_do(folder, frequency, zone, offsets):
+    """In Sao Paulo, clocks changed at midnight, so that some days had none."""
+    dates = pd.date_range("2016-04-01", periods=120, freq=frequency)
+    written = dates.tz_localize(zone, nonexistent="NaT", ambiguous=True) if offsets else dates
+    times = written[written.notna()].strftime("%Y-%m-%dT%H:%M:%S%z")
+
+    panel = read_rows(folder, times, np.arange(len(times)), timezone=zone)
+
+    assert (panel.timestamps == dates).all()
+    assert panel.timezone == "UTC"
+    assert panel.frequency == frequency or len(times) < len(dates)
+    assert np.isnan(panel.values).sum() == len(dates) - len(times)
 
 
 def test_an_offset_in_some_rows_only_is_refused(folder):
@@ -427,7 +444,7 @@ def test_a_format_may_name_time_zones(folder):
 
 def test_a_time_zone_that_pandas_lacks_is_a_params_error(folder):
     with pytest.raises(ParamsError, match=r"data\.timezone.*'Factory'"):
-        read_text(folder, "time,load\n" + GOOD, timezone="Factory")
+        read_text(folder, "time,load\n" + GOOD.replace(",", "T01:00,"), timezone="Factory")
 
 
 @pytest.mark.parametrize(("frequency", "rows"), [("D", 120_000), ("7D", 17_000), ("YS", 330), ("MS", 3_900)])
