@@ -113,16 +113,22 @@ def _kind(kind: Any) -> str:
 def _read_csv(path: Path, columns: list[str], texts: Sequence[str], and_ids: bool) -> pd.DataFrame:
     _require_text(path)
     # Neither is a column called NA a number, nor is a file packed because of its name.
-    options = {"encoding": "utf-8-sig", "compression": None, "index_col": False, "keep_default_na": False}
+    options: dict[str, Any] = {
+        "encoding": "utf-8-sig",
+        "compression": None,
+        "index_col": False,
+        "keep_default_na": False,
+    }
     _require_few_columns(path)
     header = pd.read_csv(path, nrows=1, header=None, dtype=str, **options).iloc[0]
     names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]  # as pandas calls them
     _require_columns(path, columns, names)
-    options["na_values"] = {name: [""] if name in texts else ["", *WORDS] for name in names}
+    missing = {name: [""] if name in texts else ["", *WORDS] for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
         # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.
-        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), low_memory=False, float_precision=EXACT, **options)
+        options |= {"dtype": dict.fromkeys(texts, str), "na_values": missing, "float_precision": EXACT}
+        table = pd.read_csv(path, low_memory=False, **options)
     return table if and_ids else table[columns]
 
 
