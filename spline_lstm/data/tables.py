@@ -104,7 +104,7 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
     table = read_columns(path, texts, [*params.target, *covariates])
     categorical = [name for name in covariates if _is_categorical(table[name])]
     if categorical:  # whose cells are texts, even one that says None
-        table = read_columns(path, [*texts, *categorical], [*params.target, *covariates])
+        table = table.assign(**read_columns(path, categorical, ()))
     timestamps, timezone = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
