@@ -98,7 +98,7 @@ def _scored(values: dict[str, Any]) -> dict[str, Any]:
     prepared = prepare(panel, params)
     train, validation = prepared.windows("train"), prepared.windows("validation")
     trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
-    prepared = prepared.seen_by({"clock": trained.source.covariates.optional > 0})
+    prepared = prepared.seen_by(trained.source.covariates.used)
     levels = tuple(sorted(COVERAGES))
     test, certainty, _ = forecast_test(prepared, trained.model, levels, np.ones(len(prepared.names)))
     ways = {

@@ -50,7 +50,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
             "run_id": params.run_id,
             "model": {**model.settings, "shares": model.shares},
             "train": trained.params.model_dump(mode="json"),
-            "clock": trained.source.covariates.optional > 0,
+            **trained.source.covariates.used,
             "validation": errors,
             "parameters": parameter_count(model),
             "best_epoch": result.best_epoch,

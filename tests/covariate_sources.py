@@ -36,8 +36,8 @@ def source_with(
     return WindowSource(filled, lookback, known.shape[1] - time, numbers, covariates)
 
 
-def accompanied(past: int = 2, known: int = 3, calendar: int = 2, static: int = 1) -> WindowSource:
-    """Two ragged series of noise with covariates of every role."""
+def accompanied(past: int = 2, known: int = 3, calendar: int = 2, static: int = 1, delayed: int = 0) -> WindowSource:
+    """Two ragged series of noise with covariates of every role; with delays where there are to be such features."""
     series = Layout(STARTS, LENGTHS)
     layout = series.followed_by(Layout(np.repeat(STARTS, past), np.repeat(LENGTHS, past)))
     values = np.concatenate([_noise(number, length) for number, length in enumerate(layout.lengths)])
@@ -51,7 +51,9 @@ def accompanied(past: int = 2, known: int = 3, calendar: int = 2, static: int = 
         calendar,
         _noise(12, len(series), static),
     )
-    return WindowSource(fill_gaps(values, layout, (), None), LOOKBACK, HORIZON, np.array([1, 2], np.int32), covariates)
+    filled, numbers = fill_gaps(values, layout, (), None), np.array([1, 2], np.int32)
+    source = WindowSource(filled, LOOKBACK, HORIZON, numbers, covariates)
+    return source.with_delays() if delayed else source
 
 
 def some_windows(source: WindowSource) -> tuple[np.ndarray, np.ndarray]:

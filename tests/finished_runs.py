@@ -84,6 +84,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
             "model": {**sizes, "cycles": 15, "season": 12, "shares": SHARES},
             "train": train_settings(params.train, len(prepared.names)).model_dump(mode="json"),
             "clock": False,
+            "delays": False,
             "parameters": 1234,
             "best_epoch": 2,
             "epochs": 3,

@@ -48,7 +48,7 @@ def bare_windows(values: np.ndarray, missing: np.ndarray, rows: np.ndarray, hori
     past, known = (np.zeros((count, steps, 0), np.float32) for steps in (lookback, lookback + horizon))
     static, level, reach = np.zeros((3, count, 0), np.float32)
     cycles = np.zeros((count, 0, 1), np.float32)
-    return Windows(values, missing, past, known, known, static, rows, cycles, level, reach)
+    return Windows(values, missing, past, known, known, known, static, rows, cycles, level, reach)
 
 
 def symmetric_forecasts(

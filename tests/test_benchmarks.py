@@ -293,7 +293,8 @@ random = np.random.default_rng(0)
 kernel, values = random.normal(size=(6, 2)).astype("float32"), random.normal(size=(3, 6)).astype("float32")
 model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
 model.linear.set_weights([kernel])
-nothing = (np.zeros((3, *shape), "float32") for shape in [(6,), (6, 0), (8, 0), (model.segment_starts.size, 0), (0,)])
+shapes = [(6,), (6, 0), (8, 0), (8, 0), (model.segment_starts.size, 0), (0,)]
+nothing = (np.zeros((3, *shape), "float32") for shape in shapes)
 longer = (np.zeros((3, *shape), "float32") for shape in [(0, 1), (0,), (0,)])
 windows = Windows(values, *nothing, np.zeros(3, "int32"), *longer)
 """

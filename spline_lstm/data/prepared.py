@@ -136,9 +136,8 @@ class Series:
 
     def seen_by(self: Kind, training: Mapping[str, Any]) -> Kind:
         """The same with the covariates that a trained model was given; see `training.json`."""
-        if training["clock"]:
-            return self
-        return replace(self, source=self.source.without_clock())
+        source = self.source if training["clock"] else self.source.without_clock()
+        return replace(self, source=source.with_delays() if training["delays"] else source)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ class Windows(NamedTuple):
         missing: `(windows, lookback)`, 1 where a value was filled.
         past: `(windows, lookback, past)`, covariates known up to the origin.
         known: `(windows, lookback + horizon, known)`, covariates known for their own time.
+        delayed: `(windows, lookback + horizon, delayed)`, what they were earlier, see `Covariates.delayed`.
         calendar: `(windows, lookback + horizon, calendar)`, those that all series share.
         static: `(windows, static)`, constants of the series.
         rows: `(windows,)`, int32, the identity of each window's row.
@@ -106,6 +107,7 @@ class Windows(NamedTuple):
     missing: np.ndarray
     past: np.ndarray
     known: np.ndarray
+    delayed: np.ndarray
     calendar: np.ndarray
     static: np.ndarray
     rows: np.ndarray
@@ -129,7 +131,7 @@ class WindowSource:
         covariates: What accompanies the rows.
         cycles: How many seasons of a longer past go with each window.
         season: Steps of one.
-        effects: `(1 + static, known + calendar)`, which are taken out of that past; None for none. See
+        effects: `(1 + static, known + delayed + calendar)`, which are taken out of that past; None for none. See
             `Covariates.effect`.
     """
 
@@ -173,6 +175,10 @@ class WindowSource:
     def without_clock(self) -> WindowSource:
         """The same without covariates of the clock and the year."""
         return replace(self, covariates=self.covariates.without_clock())
+
+    def with_delays(self) -> WindowSource:
+        """The same with what known covariates were earlier."""
+        return replace(self, covariates=self.covariates.with_delays(self.lookback))
 
     def with_cycles(self, cycles: int, season: int, effects: np.ndarray) -> WindowSource:
         """The same with a longer past, without the effects of known covariates."""
@@ -219,11 +225,13 @@ class WindowSource:
         """All that a model sees."""
         covariates, series = self.covariates, self.covariates.series[rows]
         starts, length = origins - self.lookback + 1, self.lookback + self.horizon
+        places = covariates.places(series, starts, length)
         return Windows(
             self.inputs(rows, origins),
             self.missing(rows, origins),
             self.past(rows, origins),
-            covariates.known_steps(series, starts, length),
+            covariates.known[places],
+            covariates.delayed[places],
             covariates.calendar[starts[:, None] + np.arange(length)],
             covariates.static[series],
             self.identities[rows],

@@ -40,6 +40,7 @@ class ForecasterSettings(pydantic.BaseModel):
     rows: Size
     past: Channels
     known: Channels
+    delayed: Channels
     calendar: Channels
     static: Channels
     members: Annotated[list[Size], Field(min_length=1, max_length=16)]
@@ -74,7 +75,7 @@ class ForecasterSettings(pydantic.BaseModel):
         steps = max(self.lookback * self.linear, self.cycles * self.season)
         if 4 * max(floats, steps * self.horizon) > size:
             raise ValueError(f"{size} bytes of weights for a larger model")
-        window = (self.lookback + self.horizon) * (1 + self.past + self.known + self.calendar)
+        window = (self.lookback + self.horizon) * (1 + self.past + self.known + self.delayed + self.calendar)
         if window > LARGEST_WINDOW or self.segment * self.coefficients > LARGEST_SPLINES:
             raise ValueError("settings of a window or a segment that is too large")
 

@@ -14,7 +14,7 @@ from spline_lstm.model.folded import FoldedRidge, fit_folded
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.holt_winters import fit_holt_winters
 from spline_lstm.model.linear import RidgeForecaster
-from spline_lstm.model.ridge import fit_ridge, typical_sizes
+from spline_lstm.model.ridge import fit_delays, fit_ridge, typical_sizes
 from spline_lstm.model.sizing import model_settings, train_settings
 from spline_lstm.model.snapshots import KEPT_NOWHERE, Snapshots
 from spline_lstm.model.training import Fit, seed_everything
@@ -48,7 +48,7 @@ def start_fit(
     traits: Traits,
     snapshots: Snapshots = KEPT_NOWHERE,
 ) -> Started:
-    """A fit with these covariates as params say, or else where they lower the validation error clearly.
+    """A fit with covariates of the clock as params say, or else where they lower the validation error clearly.
 
     First the linear forecast is asked, to which they are effects that add up. It cannot tell that a morning goes on
     otherwise than an evening; so where it sees no gain, recurrences with and without them start, and the one that
@@ -56,17 +56,17 @@ def start_fit(
     sooner, which a few epochs cannot tell from learning more.
 
     Args:
-        source: Where windows are cut from, with all covariates.
+        source: Where windows are cut from, with all covariates but delayed ones.
         train: Windows to learn from.
         validation: Windows that choose.
         params: Of the run.
         traits: Of the run.
         snapshots: By which a trial that was killed goes on.
     """
-    wanted, plain = params.covariates.calendar, source.without_clock()
+    wanted = params.covariates.calendar
     if wanted is False:
-        source = plain
-    ridge = fit_ridge(source, train, validation)
+        source = source.without_clock()
+    source, ridge = fit_delays(source, train, validation, fit_ridge(source, train, validation))
     optional, rows, folded, smoother = source.covariates.optional, len(source.identities), None, None
     if params.model.linear:
         folded = fit_folded(source, train, validation, ridge.effects, traits.season, traits.train)
@@ -80,7 +80,7 @@ def start_fit(
 
     if wanted or not optional or ridge.effects[:, -optional:].any():
         return started(source, ridge)
-    without = started(plain, replace(ridge, effects=ridge.effects[:, :-optional]))
+    without = started(source.without_clock(), replace(ridge, effects=ridge.effects[:, :-optional]))
     if not traits.daily:
         return without
     log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)

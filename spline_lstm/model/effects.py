@@ -27,7 +27,7 @@ def fit_effects(source: WindowSource, train: WindowIndex, validation: WindowInde
         kernel: `(inputs, horizon)`, of a `RidgeForecaster`.
 
     Returns:
-        `(1 + static, known + calendar)`, float32.
+        `(1 + static, known + delayed + calendar)`, float32.
     """
     gram, cross = _moments(source, train, kernel)
     gram_beyond, cross_beyond = _moments(source, validation, kernel)
@@ -56,7 +56,7 @@ def move(effects: np.ndarray, source: WindowSource, windows: WindowIndex) -> boo
 def _moments(source: WindowSource, windows: WindowIndex, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean products of regressors with themselves and with the errors that they are to explain."""
     channels = source.covariates.channels
-    size = (1 + channels["static"]) * (channels["known"] + channels["calendar"])
+    size = (1 + channels["static"]) * (channels["known"] + channels["delayed"] + channels["calendar"])
     remainder = Remainder(source, np.zeros(size))
     gram, cross, count = np.zeros((size, size)), np.zeros(size), 0
     windows = windows.at_most(MOST_WINDOWS)
@@ -65,8 +65,8 @@ def _moments(source: WindowSource, windows: WindowIndex, kernel: np.ndarray) -> 
         inputs, level, _ = remainder.linear_inputs(rows, origins)
         error = source.outputs(rows, origins) - level - inputs @ kernel
         window = source.windows(rows, origins)
-        known = np.concatenate([window.known, window.calendar], axis=2)
-        stands_out = known - known[:, [source.lookback - 1]]
+        in_advance = np.concatenate([window.known, window.delayed, window.calendar], axis=2)
+        stands_out = in_advance - in_advance[:, [source.lookback - 1]]
         own = np.einsum("wlk,lh->whk", stands_out[:, : source.lookback], kernel[: source.lookback], optimize=True)
         static = np.column_stack([np.ones(len(rows), np.float32), window.static])
         regressors = np.einsum("whk,ws->whsk", stands_out[:, source.lookback :] - own, static)

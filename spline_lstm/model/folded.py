@@ -57,7 +57,7 @@ def fit_folded(
         source: Where windows are cut from.
         train: Windows to learn from.
         validation: Windows that choose.
-        effects: `(1 + static, known + calendar)`, which are taken out first, see `Covariates.effect`.
+        effects: `(1 + static, known + delayed + calendar)`, which are taken out first, see `Covariates.effect`.
         season: Steps.
         steps: Of the train split.
 

@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from spline_lstm.data.lags import lag_operator
 from spline_lstm.data.windows import Windows, WindowSource
 from spline_lstm.model.folded import FoldedRidge
-from spline_lstm.model.linear import RidgeForecaster, lag_operator
+from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.run.errors import ShapeError
 from spline_lstm.run.params import CELLS
@@ -161,13 +162,15 @@ class SegmentRecurrence(keras.layers.Layer):
 class KnownEffects(keras.layers.Layer):
     """The linear effect of what is known in advance, set by `RidgeForecaster`; see `Covariates.effect`."""
 
-    def __init__(self, known: int, static: int, **kwargs: Any) -> None:
+    def __init__(self, features: int, static: int, **kwargs: Any) -> None:
         super().__init__(trainable=False, **kwargs)
-        self.effects = self.add_weight(shape=(1 + static, known), initializer="zeros", name="effects", trainable=False)
+        shape = 1 + static, features
+        self.effects = self.add_weight(shape=shape, initializer="zeros", name="effects", trainable=False)
 
     def call(self, windows: Windows) -> Any:
         slopes = self.effects[0] + ops.matmul(windows.static, self.effects[1:])
-        return ops.einsum("wsk,wk->ws", ops.concatenate([windows.known, windows.calendar], axis=-1), slopes)
+        in_advance = ops.concatenate([windows.known, windows.delayed, windows.calendar], axis=-1)
+        return ops.einsum("wsk,wk->ws", in_advance, slopes)
 
 
 @keras.saving.register_keras_serializable(package="spline_lstm")
@@ -187,6 +190,7 @@ class SplineForecaster(keras.Model):
         past: Number of past covariates.
         known: Number of known covariates.
         calendar: Number of those that all series share.
+        delayed: Number of features that say what known covariates were earlier.
         static: Number of static covariates.
         members: Steps that each member reads, `lookback` at most.
         segment: Steps per segment.
@@ -226,6 +230,7 @@ class SplineForecaster(keras.Model):
         units: int,
         dropout: float,
         linear: bool,
+        delayed: int = 0,
         cycles: int = 0,
         season: int = 1,
         shares: Mapping[str, float] | None = None,
@@ -241,6 +246,7 @@ class SplineForecaster(keras.Model):
             "rows": rows,
             "past": past,
             "known": known,
+            "delayed": delayed,
             "calendar": calendar,
             "static": static,
             "members": list(members),
@@ -260,7 +266,7 @@ class SplineForecaster(keras.Model):
         self.lookback = lookback
         self.horizon = horizon
         self.rows = rows
-        self.channels = {"past": past, "known": known, "calendar": calendar, "static": static}
+        self.channels = {"past": past, "known": known, "delayed": delayed, "calendar": calendar, "static": static}
         self.cycles = cycles
         self.season = season
         self.shares = dict(shares or {"members": 1.0})
@@ -272,7 +278,8 @@ class SplineForecaster(keras.Model):
             SegmentRecurrence(steps, horizon, rows, *shared, name=f"member_{number}")
             for number, steps in enumerate(members)
         ]
-        self.effects = KnownEffects(known + calendar, static, name="effects") if known + calendar else None
+        in_advance = known + delayed + calendar
+        self.effects = KnownEffects(in_advance, static, name="effects") if in_advance else None
         ahead = -(-horizon // season)
         fixed = {"use_bias": False, "trainable": False}
         self.linear = keras.layers.Dense(horizon, name="linear", **fixed) if linear else None
@@ -283,9 +290,9 @@ class SplineForecaster(keras.Model):
 
     def build_all(self) -> None:
         """Create every weight, so that a loaded model has the variables of a trained one."""
-        past, known, calendar, static = self.channels.values()
+        past, *in_advance, static = self.channels.values()
         steps = self.lookback + self.horizon
-        shapes = [(self.lookback,)] * 2 + [(self.lookback, past), (steps, known), (steps, calendar), (static,)]
+        shapes = [(self.lookback,)] * 2 + [(self.lookback, past), *((steps, width) for width in in_advance), (static,)]
         nothing = [np.zeros((1, *shape), "float32") for shape in shapes]
         longer = [np.zeros((1, *shape), "float32") for shape in [(self.cycles, self.season), (1,), (1,)]]
         windows, _, _ = self._level_free(Windows(*nothing, np.zeros(1, "int32"), *longer))  # type: ignore[call-arg]
@@ -331,7 +338,7 @@ class SplineForecaster(keras.Model):
         self.holt_winters.set_weights([kernel])
 
     def known_effects(self) -> np.ndarray:
-        """`(1 + static, known + calendar)`, see `Covariates.effect`."""
+        """`(1 + static, known + delayed + calendar)`, see `Covariates.effect`."""
         return self.effects.effects.numpy() if self.effects else np.zeros((1 + self.channels["static"], 0), np.float32)
 
     @property

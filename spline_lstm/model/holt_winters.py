@@ -50,7 +50,7 @@ def fit_holt_winters(
         source: Where windows are cut from.
         train: Windows to learn from.
         validation: Windows to learn from, too: the newest, and four numbers are soon learned.
-        effects: `(1 + static, known + calendar)`, which are taken out first, see `Covariates.effect`.
+        effects: `(1 + static, known + delayed + calendar)`, which are taken out first, see `Covariates.effect`.
         season: Steps, 2 or more.
         cycles: How many seasons of the past it reads.
 

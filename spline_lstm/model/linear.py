@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from spline_lstm.data.lags import lag_operator
 from spline_lstm.data.windows import WindowSource
-from spline_lstm.model.splines import lag_basis
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Remainder:
 
     Attributes:
         source: Where windows are cut from.
-        effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
+        effects: `(1 + static, known + delayed + calendar)`, see `Covariates.effect`.
     """
 
     source: WindowSource
@@ -58,7 +58,7 @@ class RidgeForecaster:
 
     Attributes:
         kernel: `(lookback + past * lags, horizon)`: of the window, then of the lag splines of each past covariate.
-        effects: `(1 + static, known + calendar)`, see `Covariates.effect`.
+        effects: `(1 + static, known + delayed + calendar)`, see `Covariates.effect`.
         penalty: The share of the input variance that was chosen.
         past_weight: The one of past covariates beside the window that was chosen.
     """
@@ -72,9 +72,3 @@ class RidgeForecaster:
         """Forecast `(windows, horizon)`, standardized."""
         inputs, level, ahead = Remainder(source, self.effects).linear_inputs(rows, origins)
         return inputs @ self.kernel + level + ahead
-
-
-def lag_operator(lookback: int) -> np.ndarray:
-    """From the steps of a window to its mean under each lag spline: `(lookback, lags)`, float32."""
-    basis = lag_basis(lookback)
-    return (basis / basis.sum(axis=0)).astype(np.float32)

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from spline_lstm.data.lags import lag_basis
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.effects import fit_effects, move
 from spline_lstm.model.evidence import clear_gain
 from spline_lstm.model.linear import Remainder, RidgeForecaster
-from spline_lstm.model.splines import lag_basis
 
 PENALTIES = np.logspace(-5, 1, 13)  # shares of the mean variance of an input step
 PAST_WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of past covariates beside the window; the smaller, the more they are penalised
@@ -22,6 +22,9 @@ MOST_WINDOWS = 1 << 17  # of a split that closed forms read, evenly spread: neig
 CHUNK_FLOATS = 1 << 22  # inputs in memory at a time
 IMPUTATIONS = 4  # passes that let missing targets take the model's own forecast
 ROUNDS = 2  # in which effects and kernel take turns
+TELLS = 0.1  # share of the squared error: delays that take it off are believed, sure or not
+MOST_DELAYED = 512  # regressors of delayed covariates
+MOST_FLOATS = 1 << 27  # of delayed covariates, half a gigabyte
 
 
 def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
@@ -42,9 +45,39 @@ def fit_ridge(source: WindowSource, train: WindowIndex, validation: WindowIndex)
     return with_clock if clear_gain(before, after, validation.origins, source.horizon) else plain
 
 
+def fit_delays(
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, ridge: RidgeForecaster
+) -> tuple[WindowSource, RidgeForecaster]:
+    """What known covariates do later, too (a distributed lag), where that pays on validation windows.
+
+    Somebody has said that these covariates matter, so less proof is asked than of the clock: a gain that is clear, or
+    one that is large where windows are too few to be sure.
+
+    Args:
+        source: Without delays.
+        train: Windows to learn from.
+        validation: Windows that choose.
+        ridge: Of this source.
+
+    Returns:
+        The source with delays and a ridge with their effects, or else what was given.
+    """
+    delayed = source.with_delays()
+    channels, steps = delayed.covariates.channels, len(source.covariates.known)
+    regressors = channels["delayed"] * (1 + channels["static"])
+    if not 0 < regressors <= MOST_DELAYED or steps * channels["delayed"] > MOST_FLOATS:
+        return source, ridge
+    later, validation = fit_ridge(delayed, train, validation), validation.at_most(MOST_WINDOWS)
+    before, after = _errors_of_windows(source, validation, ridge), _errors_of_windows(delayed, validation, later)
+    large = after.sum(dtype=float) < (1 - TELLS) * before.sum(dtype=float)
+    pays = large or clear_gain(before, after, validation.origins, source.horizon)
+    return (delayed, later) if pays else (source, ridge)
+
+
 def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
     channels = source.covariates.channels
-    nothing = np.zeros((1 + channels["static"], channels["known"] + channels["calendar"]), np.float32)
+    in_advance = channels["known"] + channels["delayed"] + channels["calendar"]
+    nothing = np.zeros((1 + channels["static"], in_advance), np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
     if nothing.size:
         for _ in range(ROUNDS):

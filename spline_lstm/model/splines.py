@@ -6,8 +6,6 @@ import numpy as np
 from scipy.interpolate import BSpline
 
 PENALTY_ORDER = 2
-FINE_LAGS = 24  # are told apart
-LAG_GROWTH = 1.25  # of the lags at which further knots stand
 
 
 def bspline_basis(steps: int, coefficients: int, degree: int) -> np.ndarray:
@@ -50,20 +48,3 @@ def penalized_operator(basis: np.ndarray, penalty: float) -> np.ndarray:
         differences = np.zeros((0, 1))
     stacked = np.vstack([basis, np.sqrt(penalty) * differences])
     return np.linalg.pinv(stacked)[:, : len(basis)]
-
-
-def lag_basis(lookback: int) -> np.ndarray:
-    """Linear B-splines over the lags of a window, with knots at every recent lag and ever fewer further back.
-
-    Args:
-        lookback: Steps of the window.
-
-    Returns:
-        `(lookback, coefficients)`; the rows are non-negative and sum to one. The last row is the origin, lag 0.
-    """
-    knots = [0]
-    while knots[-1] < lookback - 1:
-        further = knots[-1] + 1 if knots[-1] < FINE_LAGS else round(knots[-1] * LAG_GROWTH)
-        knots.append(min(lookback - 1, further))
-    lags = np.arange(lookback - 1, -1, -1)
-    return np.stack([np.interp(lags, knots, unit) for unit in np.eye(len(knots))], axis=1)

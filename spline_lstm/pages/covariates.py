@@ -36,7 +36,8 @@ def _columns(run: FinishedRun) -> str:
         if column["unknown"]
     )
     header = ["covariate", "role", "kind", "missing"]
-    return f"Covariates beside the target.{unknown}\n\n{table(header, rows, texts=3)}"
+    later = " What those known in advance do at later steps counts, too." if run.training["delays"] else ""
+    return f"Covariates beside the target.{later}{unknown}\n\n{table(header, rows, texts=3)}"
 
 
 def _kind(column: Mapping[str, Any]) -> str:

@@ -300,7 +300,7 @@ def open_trained(paths: RunPaths) -> dict[str, Any]:
     """
     require_same_run(paths, paths.meta, paths.split_contract, paths.preprocessor, paths.training)
     training = read_json(paths.training)
-    require_keys(paths.training, training, "sha256", "model", "clock")
+    require_keys(paths.training, training, "sha256", "model", "clock", "delays")
     require_hashes(training["sha256"], *(file for file in paths.artifacts()["train"] if file != paths.training))
     return training
 

@@ -102,7 +102,7 @@ def _splits(panel: Panel, fold: Fold) -> Splits:
 
 def _score(params: Params, fit: _Fit, fold: Fold) -> FoldScores:
     prepared = fit.prepared if fold is fit.fold else _prepared_later(params, fit, fold)
-    prepared = prepared.seen_by({"clock": fit.trained.source.covariates.optional > 0})
+    prepared = prepared.seen_by(fit.trained.source.covariates.used)
     scale = params.evaluate.scale or ("original" if len(params.data.target) == 1 else "standardized")
     units = np.ones_like(prepared.spread) if scale == "original" else prepared.spread
     forecasts, _, _ = forecast_test(prepared, fit.trained.model, params.evaluate.levels, units)

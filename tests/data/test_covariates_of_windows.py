@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.data.covariates import Covariates
+from spline_lstm.data.covariates import DELAY_GROWTH, FINE_DELAYS, LONGEST_DELAY, Covariates
 from spline_lstm.data.encoding import Column
+from spline_lstm.data.lags import lag_operator
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
@@ -27,24 +28,39 @@ def covariates(draw):
         rng.normal(size=(length, width)).astype(np.float32)
         for length, width in zip((layout.size, 14, count), widths, strict=True)
     )
-    return Covariates(np.arange(count), 0, layout, known, calendar, widths[1] // 2, static)
+    plain = Covariates(np.arange(count), 0, layout, known, calendar, widths[1] // 2, static)
+    return plain.with_delays(draw(st.integers(0, 12)))
 
 
 @given(covariates=covariates(), seed=st.integers(0, 99))
 @settings(max_examples=60)
 def test_an_effect_is_the_sum_of_slopes_that_static_covariates_shift(covariates, seed):
     channels = covariates.channels
-    width = channels["known"] + channels["calendar"]
+    width = channels["known"] + channels["delayed"] + channels["calendar"]
     effects = np.random.default_rng(seed).normal(size=(1 + channels["static"], width)).astype(np.float32)
 
     effect, layout = covariates.effect(effects), covariates.layout
-    known = list(layout.split(covariates.known))
+    known, delayed = (list(layout.split(table)) for table in (covariates.known, covariates.delayed))
     for series, static in enumerate(covariates.static):
         whole = np.array([series]), layout.starts[[series]], layout.lengths[series]
         for step, value in enumerate(covariates.effect_steps(effect, *whole)[0]):
-            now = np.append(known[series][step], covariates.calendar[layout.starts[series] + step])
+            shared = covariates.calendar[layout.starts[series] + step]
+            now = np.concatenate([known[series][step], delayed[series][step], shared])
             expected = sum(now @ effect * factor for effect, factor in zip(effects, [1, *static], strict=True))
             assert value == pytest.approx(expected, abs=1e-4)
+
+
+@given(covariates=covariates())
+def test_delays_are_means_of_earlier_steps_under_lag_splines(covariates):
+    longest = covariates.longest_delay
+    operator = lag_operator(1 + longest, FINE_DELAYS, DELAY_GROWTH)
+    known, delayed = (list(covariates.layout.split(table)) for table in (covariates.known, covariates.delayed))
+    for own, later in zip(known, delayed, strict=True):
+        held = np.concatenate([np.repeat(own[:1], longest, axis=0), own])  # before a series begins it was as then
+        for step, row in enumerate(later):
+            expected = operator[:, 1:].T @ held[step : step + longest + 1]
+            np.testing.assert_allclose(row, expected.ravel(), atol=1e-5)
+    assert covariates.with_delays(10_000).longest_delay == LONGEST_DELAY
 
 
 @given(covariates=covariates())
@@ -60,8 +76,8 @@ def test_without_the_clock_the_last_features_of_the_calendar_are_gone(covariates
 def test_rows_without_covariates_have_none():
     none = Covariates.none(Layout(np.array([0, 3]), np.array([5, 4])), HORIZON)
 
-    assert none.channels == {"past": 0, "known": 0, "calendar": 0, "static": 0}
-    assert none.known_steps(np.array([1]), np.array([3]), 4 + HORIZON).shape == (1, 4 + HORIZON, 0)
+    assert none.channels == {"past": 0, "known": 0, "delayed": 0, "calendar": 0, "static": 0}
+    assert none.known[none.places(np.array([1]), np.array([3]), 4 + HORIZON)].shape == (1, 4 + HORIZON, 0)
 
 
 def ragged_table():
@@ -110,7 +126,7 @@ def test_a_row_that_is_left_out_takes_no_covariate_from_the_others(prepared):
     past = ("wind", "sky=dry", "sky=hail", "sky=wet")
     assert prepared.channels[9:] == tuple(f"s{number}/{name}" for number in range(5) for name in past)
     assert prepared.lacking == {}
-    assert prepared.source.covariates.channels == {"past": 4, "known": 4, "calendar": 0, "static": 1}
+    assert prepared.source.covariates.channels == {"past": 4, "known": 4, "delayed": 0, "calendar": 0, "static": 1}
 
 
 @pytest.mark.parametrize("row", range(9))

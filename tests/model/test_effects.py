@@ -6,7 +6,7 @@ from covariate_sources import HORIZON, LOOKBACK, source_with
 
 from spline_lstm.data.windows import Splits, index_windows
 from spline_lstm.model.effects import PENALTIES, fit_effects
-from spline_lstm.model.ridge import fit_ridge
+from spline_lstm.model.ridge import fit_delays, fit_ridge
 
 SPLITS = Splits(1000, 1250, 1500)
 NO_KERNEL = np.zeros((LOOKBACK, HORIZON), np.float32)
@@ -132,3 +132,59 @@ def test_covariates_that_say_nothing_are_left_out_or_close_to_nothing():
     ridge = fit_ridge(source, train, validation)
 
     assert np.abs(ridge.effects).max() < 0.01
+
+
+RESPONSES = {
+    "at once": [1.0],
+    "two steps later": [0.0, 0.0, 1.0],
+    "at once and, turned over, a step later": [1.0, -0.5],
+    "ever less, over many steps": list(0.3 * 0.7 ** np.arange(40)),
+}
+
+
+def responding(response, time):
+    """A season, and what a covariate of noise does by a response over the steps after it."""
+    rng = np.random.default_rng(2)
+    known = rng.normal(size=time + HORIZON)
+    values = np.sin(2 * np.pi * np.arange(time) / 7) + 0.3 * rng.normal(size=time)
+    values += np.convolve(known, response)[:time]
+    source = source_with(values[None], known[None, :, None])
+    splits = Splits(time * 7 // 10, time * 85 // 100, time)
+    windows = [index_windows(source, splits, name, 3, 0.5) for name in ("train", "validation", "test")]
+    return source, *windows
+
+
+def rmse(source, ridge, windows):
+    missed = ridge.predict(source, windows.rows, windows.origins) - source.outputs(windows.rows, windows.origins)
+    return np.sqrt(np.mean(missed**2))
+
+
+@pytest.mark.parametrize("time", [200, 1500])
+@pytest.mark.parametrize("response", RESPONSES)
+def test_what_a_covariate_does_later_is_forecast_too(response, time):
+    source, train, validation, test = responding(RESPONSES[response], time)
+    plain = fit_ridge(source, train, validation)
+
+    chosen, ridge = fit_delays(source, train, validation, plain)
+
+    assert (chosen is not source) == (response != "at once")
+    assert rmse(chosen, ridge, test) < (0.36 if time == 1500 else 0.4)  # the noise: 0.3
+    if chosen is not source:
+        assert rmse(chosen, ridge, test) < 0.9 * rmse(source, plain, test)
+
+
+@pytest.mark.parametrize("limit", ["MOST_DELAYED", "MOST_FLOATS"])
+def test_delays_of_too_many_covariates_are_not_tried(monkeypatch, limit):
+    source, train, validation, _ = responding(RESPONSES["two steps later"], 300)
+    monkeypatch.setattr(f"spline_lstm.model.ridge.{limit}", 8)
+    ridge = fit_ridge(source, train, validation)
+
+    assert fit_delays(source, train, validation, ridge) == (source, ridge)
+
+
+def test_without_known_covariates_there_are_no_delays():
+    source, train, validation, _ = responding(RESPONSES["at once"], 300)
+    source = source_with(source.filled.settled[None], np.empty((1, 300 + HORIZON, 0)))
+    ridge = fit_ridge(source, train, validation)
+
+    assert fit_delays(source, train, validation, ridge) == (source, ridge)

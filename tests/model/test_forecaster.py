@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import bare_windows, source_of
 
+from spline_lstm.data.lags import lag_basis
 from spline_lstm.data.windows import WindowIndex, Windows
 from spline_lstm.model.checkpoints import load_checkpoint, save_checkpoint
 from spline_lstm.model.forecaster import Dropout, SplineForecaster, SplineSegments
 from spline_lstm.model.linear import Remainder, RidgeForecaster
-from spline_lstm.model.splines import bspline_basis, lag_basis, penalized_operator
+from spline_lstm.model.splines import bspline_basis, penalized_operator
 from spline_lstm.model.training import MemberInputs, predict
 from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.run.params import CELLS, ModelParams
@@ -383,6 +384,7 @@ ROLES = [
     {"past": 0, "known": 3, "calendar": 0, "static": 0},
     {"past": 0, "known": 0, "calendar": 2, "static": 0},
     {"past": 0, "known": 0, "calendar": 0, "static": 1},
+    {"past": 0, "known": 3, "delayed": 27, "calendar": 2, "static": 1},
 ]
 
 
@@ -392,7 +394,7 @@ def with_covariates(roles, **changes):
     keras.utils.set_random_seed(5)
     model = build(**{"lookback": LOOKBACK, "horizon": HORIZON, "members": [LOOKBACK], **roles, **changes})
     inputs = LOOKBACK + roles["past"] * lag_basis(LOOKBACK).shape[1]
-    shape = 1 + roles["static"], roles["known"] + roles["calendar"]
+    shape = 1 + roles["static"], roles["known"] + roles.get("delayed", 0) + roles["calendar"]
     kernel, effects = (rng.normal(size=size).astype("float32") for size in ((inputs, HORIZON), shape))
     ridge = RidgeForecaster(kernel, effects, 0.1)
     model.set_linear(ridge)
@@ -429,7 +431,7 @@ class TestEveryRole:
         windows = source.windows(*some_windows(source))
         before = model(windows).numpy()
 
-        for role in (role for role, count in roles.items() if count):
+        for role in (role for role, count in roles.items() if count and role != "delayed"):
             changed = windows._replace(**{role: getattr(windows, role) + 1})
             assert (np.abs(model(changed).numpy() - before).max(axis=1) > 1e-6).all()
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from covariate_sources import HORIZON, LOOKBACK, accompanied, some_windows
 
-from spline_lstm.model.linear import Remainder, RidgeForecaster, lag_operator
-from spline_lstm.model.splines import lag_basis
+from spline_lstm.data.lags import lag_basis
+from spline_lstm.model.linear import Remainder, RidgeForecaster
 
 
 def effects_of(source, seed=1):
     channels = source.covariates.channels
-    shape = 1 + channels["static"], channels["known"] + channels["calendar"]
+    shape = 1 + channels["static"], channels["known"] + channels["delayed"] + channels["calendar"]
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
@@ -21,7 +21,7 @@ def kernel_of(source, seed=2):
 
 def naive_effect(windows, effects):
     """Of each step of each window, by a loop."""
-    known = np.concatenate([windows.known, windows.calendar], axis=2)
+    known = np.concatenate([windows.known, windows.delayed, windows.calendar], axis=2)
     return np.array(
         [
             [sum(step @ row * factor for row, factor in zip(effects, [1, *static], strict=True)) for step in steps]
@@ -30,8 +30,9 @@ def naive_effect(windows, effects):
     )
 
 
-def test_level_free_windows_are_values_less_effects_less_the_last_of_them():
-    source = accompanied()
+@pytest.mark.parametrize("delayed", [0, 27])
+def test_level_free_windows_are_values_less_effects_less_the_last_of_them(delayed):
+    source = accompanied(delayed=delayed)
     effects, (rows, origins) = effects_of(source), some_windows(source)
     windows = source.windows(rows, origins)
     effect = naive_effect(windows, effects)
@@ -70,11 +71,3 @@ def test_without_effects_known_covariates_change_nothing():
 
     expected = RidgeForecaster(kernel, np.zeros((1, 0), np.float32), 0.1).predict(plain, rows, origins)
     np.testing.assert_array_equal(forecast, expected)
-
-
-@pytest.mark.parametrize("lookback", [1, 2, 24, 100, 480])
-def test_the_lag_operator_takes_weighted_means(lookback):
-    operator = lag_operator(lookback)
-
-    np.testing.assert_allclose(operator.sum(axis=0), 1, rtol=1e-5)
-    np.testing.assert_allclose(np.full(lookback, 3.0) @ operator, 3, rtol=1e-5)

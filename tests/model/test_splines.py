@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import make_lsq_spline
 
-from spline_lstm.model.splines import FINE_LAGS, LAG_GROWTH, bspline_basis, lag_basis, penalized_operator
+from spline_lstm.model.splines import bspline_basis, penalized_operator
 
 steps_ = st.integers(1, 60)
 coefficients_ = st.integers(1, 30)
@@ -132,42 +132,3 @@ def test_one_coefficient_is_the_mean():
     values = np.array([1.0, 2.0, 6.0])
 
     np.testing.assert_allclose(penalized_operator(bspline_basis(3, 1, 3), penalty=0.1) @ values, [3])
-
-
-@given(lookback=st.integers(1, 500))
-@settings(max_examples=60)
-def test_lag_splines_are_non_negative_sum_to_one_and_have_weight(lookback):
-    basis = lag_basis(lookback)
-
-    assert len(basis) == lookback
-    assert basis.min() >= 0
-    assert (basis.max(axis=0) == 1).all()
-    np.testing.assert_allclose(basis.sum(axis=1), 1)
-
-
-@given(lookback=st.integers(1, 500))
-@settings(max_examples=30)
-def test_recent_lags_are_told_apart_and_the_origin_stands_last(lookback):
-    recent = min(FINE_LAGS, lookback - 1) + 1
-
-    basis = lag_basis(lookback)[::-1]
-
-    np.testing.assert_array_equal(basis[:recent, :recent], np.eye(recent))
-    np.testing.assert_array_equal(basis[:recent, recent:], 0)
-
-
-def test_further_lags_share_ever_fewer_splines():
-    knots = lag_basis(480)[::-1].argmax(axis=0)
-
-    apart = np.diff(knots)[FINE_LAGS:-1]  # the last knot is cut off at the oldest lag
-    assert (np.diff(apart) >= 0).all()
-    assert apart[-1] > (LAG_GROWTH - 1) * 200
-    assert len(knots) < 50
-
-
-def test_a_response_that_is_linear_between_knots_is_a_sum_of_lag_splines():
-    basis = lag_basis(100)
-    knots = basis[::-1].argmax(axis=0)
-    heights = np.random.default_rng(0).normal(size=len(knots))
-
-    np.testing.assert_allclose((basis @ heights)[::-1], np.interp(np.arange(100), knots, heights), atol=1e-12)

@@ -47,6 +47,13 @@ def test_each_covariate_stands_with_its_role_and_kind(page):
     assert "Of `sky`, hail count as unknown" in page
 
 
+@pytest.mark.parametrize("delays", [True, False])
+def test_what_they_do_at_later_steps_is_said_where_it_counts(run, delays):
+    page = render_report(replace(run, training={**run.training, "delays": delays}))
+
+    assert ("known in advance do at later steps counts" in page) == delays
+
+
 def test_gaps_of_covariates_are_none_of_the_series(page):
     assert "No step is missing." in page
 

@@ -145,7 +145,7 @@ def seal(paths):
         file.name: sha256(file)
         for file in (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history)
     }
-    write_json(paths.training, {"run_id": "first", "model": {}, "clock": False, "sha256": hashes})
+    write_json(paths.training, {"run_id": "first", "model": {}, "clock": False, "delays": False, "sha256": hashes})
 
 
 def edit(file, **changes):
@@ -219,7 +219,7 @@ def test_a_missing_file_is_reported_as_not_found(paths, name):
     + [(open_preprocessed, "meta", key) for key in ("sha256", "frequency", "shape", "dropped", "lacking")]
     + [(open_preprocessed, "split_contract", key) for key in ("schema_version", "splits")]
     + [(open_preprocessed, "preprocessor", key) for key in OF_PREPROCESSOR]
-    + [(open_trained, "training", key) for key in ("run_id", "sha256", "model", "clock")],
+    + [(open_trained, "training", key) for key in ("run_id", "sha256", "model", "clock", "delays")],
 )
 def test_a_missing_key_is_named(paths, gate, name, key):
     edit(getattr(paths, name), **{key: None})
