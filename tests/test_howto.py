@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -57,6 +58,7 @@ def covariates(project: Project, printed: str) -> None:
     assert set(own["origin"]) == {"2024-10-26"}
     assert set(later["origin"]) == {"2024-11-02"}
     assert len(own) == len(later) == 3 * 7
+    assert json.loads(project.paths("shops").training.read_bytes())["delays"]
 
 
 def calendar(project: Project, printed: str) -> None:
