@@ -90,6 +90,12 @@ class Covariates:
         return {"past": self.past, "known": known, "delayed": known * self._delays.shape[1], **shared}
 
     @property
+    def effects_shape(self) -> tuple[int, int]:
+        """Of `effect`'s argument."""
+        channels = self.channels
+        return 1 + channels["static"], channels["known"] + channels["delayed"] + channels["calendar"]
+
+    @property
     def used(self) -> dict[str, bool]:
         """Which covariates that validation may leave out are there, for `Series.seen_by`."""
         return {"clock": self.optional > 0, "delays": self.longest_delay > 0}

@@ -50,6 +50,8 @@ def start_fit(
 ) -> Started:
     """A fit with covariates of the clock as params say, or else where they lower the validation error clearly.
 
+    On delays of known covariates, `fit_delays` decides before.
+
     First the linear forecast is asked, to which they are effects that add up. It cannot tell that a morning goes on
     otherwise than an evening; so where it sees no gain, recurrences with and without them start, and the one that
     is better after a few epochs goes on. A time of the year alone gets no such trial: with it a recurrence learns

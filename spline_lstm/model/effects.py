@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from spline_lstm.data.windows import WindowIndex, WindowSource
@@ -34,7 +36,7 @@ def fit_effects(source: WindowSource, train: WindowIndex, validation: WindowInde
     unit = np.trace(gram) / len(gram) + np.finfo(float).tiny
     solutions = [np.linalg.solve(gram + penalty * unit * np.eye(len(gram)), cross) for penalty in PENALTIES]
     best = min(solutions, key=lambda effects: effects @ gram_beyond @ effects - 2 * effects @ cross_beyond)
-    return best.reshape(1 + source.covariates.channels["static"], -1).astype(np.float32)
+    return best.reshape(source.covariates.effects_shape).astype(np.float32)
 
 
 def move(effects: np.ndarray, source: WindowSource, windows: WindowIndex) -> bool:
@@ -55,8 +57,7 @@ def move(effects: np.ndarray, source: WindowSource, windows: WindowIndex) -> boo
 
 def _moments(source: WindowSource, windows: WindowIndex, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean products of regressors with themselves and with the errors that they are to explain."""
-    channels = source.covariates.channels
-    size = (1 + channels["static"]) * (channels["known"] + channels["delayed"] + channels["calendar"])
+    size = math.prod(source.covariates.effects_shape)
     remainder = Remainder(source, np.zeros(size))
     gram, cross, count = np.zeros((size, size)), np.zeros(size), 0
     windows = windows.at_most(MOST_WINDOWS)

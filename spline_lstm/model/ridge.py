@@ -22,7 +22,7 @@ MOST_WINDOWS = 1 << 17  # of a split that closed forms read, evenly spread: neig
 CHUNK_FLOATS = 1 << 22  # inputs in memory at a time
 IMPUTATIONS = 4  # passes that let missing targets take the model's own forecast
 ROUNDS = 2  # in which effects and kernel take turns
-TELLS = 0.1  # share of the squared error: delays that take it off are believed, sure or not
+LARGE_GAIN = 0.1  # share of the squared error: delays that take it off are believed, sure or not
 MOST_DELAYED = 512  # regressors of delayed covariates
 MOST_FLOATS = 1 << 27  # of delayed covariates, half a gigabyte
 
@@ -69,15 +69,13 @@ def fit_delays(
         return source, ridge
     later, validation = fit_ridge(delayed, train, validation), validation.at_most(MOST_WINDOWS)
     before, after = _errors_of_windows(source, validation, ridge), _errors_of_windows(delayed, validation, later)
-    large = after.sum(dtype=float) < (1 - TELLS) * before.sum(dtype=float)
+    large = after.sum(dtype=float) < (1 - LARGE_GAIN) * before.sum(dtype=float)
     pays = large or clear_gain(before, after, validation.origins, source.horizon)
     return (delayed, later) if pays else (source, ridge)
 
 
 def _fit(source: WindowSource, train: WindowIndex, validation: WindowIndex) -> RidgeForecaster:
-    channels = source.covariates.channels
-    in_advance = channels["known"] + channels["delayed"] + channels["calendar"]
-    nothing = np.zeros((1 + channels["static"], in_advance), np.float32)
+    nothing = np.zeros(source.covariates.effects_shape, np.float32)
     candidates = [_fit_kernel(source, train, validation, nothing)]
     if nothing.size:
         for _ in range(ROUNDS):

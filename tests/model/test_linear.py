@@ -9,9 +9,7 @@ from spline_lstm.model.linear import Remainder, RidgeForecaster
 
 
 def effects_of(source, seed=1):
-    channels = source.covariates.channels
-    shape = 1 + channels["static"], channels["known"] + channels["delayed"] + channels["calendar"]
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return np.random.default_rng(seed).normal(size=source.covariates.effects_shape).astype(np.float32)
 
 
 def kernel_of(source, seed=2):
