@@ -20,7 +20,8 @@ from scipy.special import ndtri
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.run.params import EvaluateParams
 
-HALF_LIFE = 0.25  # of what a miss weighs, as a share of the validation split
+HALF_LIFE = 6  # horizons in which what a miss weighs halves
+SHORTEST, LONGEST = 0.1, 0.5  # of such a half-life, as shares of the validation split
 RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
 POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
 CLEARLY = 0.95  # of the interval score
@@ -146,9 +147,9 @@ def half_widths(
 ) -> np.ndarray:
     """Half-widths of intervals at some origins, relative to a power of the forecasts' heights.
 
-    A miss weighs half as much for every quarter of the validation split that it is older. The wanted level grows as
-    if one more independent window had been missed by far, of which overlapping windows are one for each horizon. Where
-    a row has too few misses for a level, those of all rows together decide.
+    A miss weighs half as much for every half-life that it is older, see `half_life`. The wanted level grows as if one
+    more independent window had been missed by far, of which overlapping windows are one for each horizon. Where a row
+    has too few misses for a level, those of all rows together decide.
 
     Args:
         misses: Of windows before and after.
@@ -171,13 +172,15 @@ def half_widths(
     every = max(1, span // RENEWALS)
     times = origins - origins % every  # on the calendar, so that no renewal depends on what comes later
     relative = (misses.sizes / misses.heights**power).astype(np.float32)
-    result = np.full((len(rows), len(levels), relative.shape[1]), np.nan, np.float32)
+    horizon = relative.shape[1]
+    fading = half_life(span, horizon)
+    result = np.full((len(rows), len(levels), horizon), np.nan, np.float32)
     by_row = _places(rows, int(max(rows.max(initial=0), misses.rows.max())) + 1)
     for group, known in _alike(misses):
         asked = [by_row[row] for row in group]
         if not sum(map(len, asked)):
             continue
-        ranked = _Ranked.of(np.stack([relative[windows] for windows in known], 1), misses.origins[known[0]], span)
+        ranked = _Ranked.of(np.stack([relative[windows] for windows in known], 1), misses.origins[known[0]], fading)
         for time in np.unique(times[np.concatenate(asked)]):
             widths = ranked.quantiles(time, levels, enough=True)
             for place, windows in enumerate(asked):
@@ -186,7 +189,7 @@ def half_widths(
     if lacking.any():
         for time in np.unique(times[lacking]):
             pool = misses.of(misses.origins < time).at_most(MOST_POOLED)  # chosen without those that come later
-            ranked = _Ranked.of((pool.sizes / pool.heights**power).astype(np.float32)[:, None], pool.origins, span)
+            ranked = _Ranked.of((pool.sizes / pool.heights**power).astype(np.float32)[:, None], pool.origins, fading)
             widths = ranked.quantiles(time, levels, enough=False)[:, 0]
             widths = np.where(np.isnan(widths), np.nanmax(widths, initial=0, axis=1, keepdims=True), widths)
             at = np.flatnonzero(lacking & (times == time))
@@ -194,6 +197,18 @@ def half_widths(
     order = np.argsort(levels, kind="stable")
     result[:, order] = np.maximum.accumulate(result[:, order], axis=1)  # own and pooled ones could cross
     return np.maximum(result, np.float32(LEAST_WIDTH))
+
+
+def half_life(span: int, horizon: int) -> float:
+    """Steps in which what a miss weighs halves: some independent windows, but not too small a share of all.
+
+    Many windows can follow a drift; few need all of what they know.
+
+    Args:
+        span: Steps of the validation split.
+        horizon: Steps of an independent window.
+    """
+    return min(max(HALF_LIFE * horizon, SHORTEST * span), LONGEST * span)
 
 
 @dataclass(frozen=True)
@@ -278,18 +293,18 @@ class _Ranked:
         sizes: `(windows, rows, horizon)`, NaN last.
         order: The same, which window each is of.
         origins: `(windows,)`.
-        span: Steps of the validation split.
+        half_life: Steps.
     """
 
     sizes: np.ndarray
     order: np.ndarray
     origins: np.ndarray
-    span: int
+    half_life: float
 
     @classmethod
-    def of(cls, sizes: np.ndarray, origins: np.ndarray, span: int) -> _Ranked:
+    def of(cls, sizes: np.ndarray, origins: np.ndarray, half_life: float) -> _Ranked:
         order = np.argsort(sizes, axis=0, kind="stable")
-        return cls(np.take_along_axis(sizes, order, axis=0), order, origins, span)
+        return cls(np.take_along_axis(sizes, order, axis=0), order, origins, half_life)
 
     def quantiles(self, time: int, levels: Sequence[float], enough: bool) -> np.ndarray:
         """As of a time: `(levels, rows, horizon)`, NaN where nothing was known.
@@ -302,7 +317,7 @@ class _Ranked:
         """
         if not len(self.origins):
             return np.full((len(levels), *self.sizes.shape[1:]), np.nan)
-        fading = 0.5 ** (np.maximum(time - self.origins, 0) / (HALF_LIFE * self.span))
+        fading = 0.5 ** (np.maximum(time - self.origins, 0) / self.half_life)
         known = self.origins[self.order] + np.arange(1, self.sizes.shape[2] + 1) <= time
         weights = np.where(known & ~np.isnan(self.sizes), fading[self.order], 0)
         total, count, largest = weights.cumsum(axis=0), (weights > 0).sum(axis=0), weights.max(axis=0)

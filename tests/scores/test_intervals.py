@@ -12,7 +12,6 @@ from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.run.files import CORRUPT
 from spline_lstm.scores import intervals
 from spline_lstm.scores.intervals import (
-    HALF_LIFE,
     LEAST_HEIGHT,
     LEAST_WIDTH,
     MOST_HEIGHT,
@@ -21,6 +20,7 @@ from spline_lstm.scores.intervals import (
     Misses,
     RecordedIntervals,
     choose_power,
+    half_life,
     half_widths,
     heights,
     in_force,
@@ -59,15 +59,14 @@ def slow_quantile(pairs, level, horizon, enough):
 
 
 def slow_half_width(misses, row, origin, step, power, level, span):
-    time = origin - origin % max(1, span // RENEWALS)
+    time, horizon = origin - origin % max(1, span // RENEWALS), misses.sizes.shape[1]
     own, together = [], []
     for window, other in enumerate(misses.rows):
         size = misses.sizes[window, step] / misses.heights[window, step] ** power
         if misses.origins[window] + step + 1 <= time and not math.isnan(size):
-            pair = size, 0.5 ** ((time - misses.origins[window]) / (HALF_LIFE * span))
+            pair = size, 0.5 ** ((time - misses.origins[window]) / half_life(span, horizon))
             together.append(pair)
             own += [pair] if other == row else []
-    horizon = misses.sizes.shape[1]
     found = slow_quantile(own, level, horizon, enough=True)
     return slow_quantile(together, level, horizon, enough=False) if found is None else found
 
@@ -169,6 +168,15 @@ def test_a_fresh_exchangeable_miss_is_covered_as_often_as_promised(count, level)
     # Four standard errors below; above, two ranks and the inflation by one window.
     error = 4 * math.sqrt(level * (1 - level) / trials)
     assert level - error <= covered <= level + 3 / (count + 1) + error
+
+
+@pytest.mark.parametrize(
+    ("span", "horizon", "steps"),
+    [(1000, 24, 144), (10_000, 24, 1000), (100, 24, 50)],
+    ids=["six horizons", "a tenth of many windows", "half of few"],
+)
+def test_misses_fade_by_independent_windows_within_shares_of_the_validation_split(span, horizon, steps):
+    assert half_life(span, horizon) == steps
 
 
 def test_intervals_follow_a_spread_that_doubles_and_constant_ones_do_not():
