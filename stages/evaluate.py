@@ -59,7 +59,12 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
             "coverage": asked.coverage,
             "quantiles": asked.quantiles,
             "levels": asked.levels,
-            "power": certainty.power,
+            "power": certainty.scale.power,
+            "hourly": {
+                name: scales.tolist()
+                for name, scales in zip(prepared.names, certainty.scale.hourly, strict=True)
+                if (scales != 1).any()
+            },
             "half_widths": dict(zip(prepared.names, newest.tolist(), strict=True)),
             "pooled": pooled.tolist(),
         },

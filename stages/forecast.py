@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.calendar import hours_of_day
 from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.faults import Fault, sound_rows
 from spline_lstm.data.prepared import Series, fitted, load_prepared
@@ -30,7 +31,8 @@ from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, read_json, write_text
 from spline_lstm.run.params import CovariateParams, DataParams
 from spline_lstm.scores.forecasts import Forecasts, interval_columns
-from spline_lstm.scores.intervals import RecordedIntervals, heights, in_force
+from spline_lstm.scores.intervals import RecordedIntervals, in_force
+from spline_lstm.scores.miss_scale import heights
 from spline_lstm.scores.surprise import surprises
 from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
 
@@ -97,14 +99,15 @@ def _forecast_table(
     open_steps = source.filled.open_steps(series.layout.positions(rows, origins))
     factors, unusual = surprises(seen, series, rows, origins) if seen else (np.ones(len(rows)), {})
     warnings = _warnings(unusual, dict(zip(names, open_steps, strict=True)))
-    above = heights(scaled, series.scaler.lowest[rows])
-    widths = in_force(recorded.of(names), above, recorded.power, open_steps) * factors[:, None, None]
+    settings, clock = series.settings, series.timestamps
+    clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
+    above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
+    scales = recorded.scale(names).of(above, np.arange(len(rows)), origins, hours)
+    widths = in_force(recorded.of(names), scales, open_steps) * factors[:, None, None]
     y_pred = series.scaler.restore(scaled, rows)
     lower, upper = (np.moveaxis(series.scaler.restore(scaled[:, None] + sign * widths, rows), 1, 0) for sign in (-1, 1))
     unknown = np.full_like(y_pred, np.nan)
     forecasts = Forecasts(rows, origins, unknown, y_pred, recorded.asked.levels, lower, upper)
-    settings, clock = series.settings, series.timestamps
-    clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     columns = {"y_pred": y_pred, **interval_columns(forecasts, recorded.asked.coverage, recorded.asked.quantiles)}
     table = pd.DataFrame(
         {

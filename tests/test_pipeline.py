@@ -269,7 +269,8 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
     assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are wider"]
     assert len(warnings["shifted"]) == 1
     assert re.match(r"co2: its level lies \d\.\d ranges outside of all values that", warnings["shifted"][0])
-    assert (widths["late"][:-1] > widths["usual"][:-1]).all()
+    assert (widths["late"][:4] > widths["usual"][:4]).all()
+    assert (widths["late"] > 0.99 * widths["usual"]).all()  # they grow with the height of a forecast, too, a little
     assert (widths["shifted"] > 2 * widths["usual"]).all()
 
 
@@ -502,3 +503,27 @@ def test_the_one_click_run_passes_on_the_code_of_the_stage_that_failed(project: 
     assert project.run("bash", "scripts/run_e2e.sh", INPUT_PATH="nowhere.csv").returncode == 21
     assert project.run("bash", "scripts/run_e2e.sh", EPOCHS="many").returncode == 10
     assert "# Every setting of a run" in (project.path / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_intervals_of_a_new_file_are_narrow_by_night_where_nights_were_sure(small):
+    rng, clock = np.random.default_rng(0), pd.date_range("2024-01-01", periods=24 * 150, freq="h")
+    by_day = (clock.hour >= 8) & (clock.hour < 20)
+    load = 100 + 5 * np.sin(2 * np.pi * clock.hour / 24) + np.where(by_day, 2.0, 0.2) * rng.normal(size=len(clock))
+    table = pd.DataFrame({"when": clock.astype(str), "load": load})
+    table.to_csv(small.path / "load.csv", index=False)
+    small.set(data__path="load.csv", data__timestamp="when", data__target="load", windows__horizon=24)
+    for stage in ("preprocess", "train", "evaluate", "forecast"):
+        small.ok("python", "-m", f"stages.{stage}")
+    paths = small.paths("co2-weekly")
+    scored = pd.read_parquet(paths.predictions)
+    table.iloc[: -24 * 10 - 7].to_csv(small.path / "new.csv", index=False)
+    small.ok("python", "-m", "stages.forecast", "--run-id", "co2-weekly", "--input", "new.csv", "--output", "out.csv")
+
+    for forecast in (scored, pd.read_csv(paths.forecast), pd.read_csv(small.path / "out.csv")):
+        hour = pd.to_datetime(forecast["timestamp"]).dt.hour
+        day, width = (hour >= 8) & (hour < 20), forecast["y_upper"] - forecast["y_lower"]
+        assert sorted(set(hour)) == list(range(24))
+        assert width[day].mean() > 2 * width[~day].mean()
+    inside = scored["y_true"].between(scored["y_lower"], scored["y_upper"])
+    hour = scored["timestamp"].dt.hour
+    assert inside[(hour >= 8) & (hour < 20)].mean() > 0.8

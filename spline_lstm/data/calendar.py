@@ -40,6 +40,18 @@ def periodic_basis(phase: np.ndarray, splines: int) -> np.ndarray:
     return basis
 
 
+def hours_of_day(labels: pd.DatetimeIndex, timezone: str) -> np.ndarray:
+    """The hour in which each step lies, `(time,)`, by the clocks of a time zone; 0 where steps are a day or longer.
+
+    Args:
+        labels: UTC without offset.
+        timezone: Of people.
+    """
+    if pd.Series(np.diff(labels)).median() >= DAY:
+        return np.zeros(len(labels), np.int64)
+    return labels.tz_localize("UTC").tz_convert(timezone).hour.to_numpy(np.int64)
+
+
 @dataclass(frozen=True)
 class Calendar:
     """What is said of each step. Fitted on train rows once, then a plain value.

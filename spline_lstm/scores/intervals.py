@@ -2,15 +2,14 @@
 
 Half-widths are quantiles of what forecasts of validation and earlier test windows missed (conformal prediction, Lei et
 al. 2018, with weights that fade, Barber et al. 2023, Conformal prediction beyond exchangeability). At an origin only
-targets that had been observed by then count. All is standardized; a miss is taken relative to a power of how high its
-forecast stood over the least train value, since errors of many series grow with their level (Taylor 1961, Aggregation,
-variance and the mean).
+targets that had been observed by then count. All is standardized; a miss is taken relative to what is usual at the
+height and the hour of its forecast, see `MissScale`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,14 +18,13 @@ from scipy.special import ndtri
 
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.run.params import EvaluateParams
+from spline_lstm.scores.miss_scale import HOURS, MissScale
 
 HALF_LIFE = 6  # horizons in which what a miss weighs halves
 SHORTEST, LONGEST = 0.1, 0.5  # of such a half-life, as shares of the validation split
 RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
 POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
 CLEARLY = 0.95  # of the interval score
-LEAST_HEIGHT = 0.3  # standard deviations that every forecast stands over the least value
-MOST_HEIGHT = 100.0  # beyond which nobody knows how misses grow
 LEAST_WIDTH = 1e-6  # standard deviations: what is forecast exactly is so but for rounding
 JUDGED = 0.9  # the coverage by which powers are judged
 MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
@@ -34,6 +32,7 @@ MOST_POOLED = 1 << 13  # windows of all rows together
 COLUMNS_AT_ONCE = 1 << 10
 
 Width = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,23 @@ class Misses:
         rows: `(windows,)`.
         origins: `(windows,)`.
         sizes: `(windows, horizon)`, absolute errors, NaN where nothing was observed.
-        heights: `(windows, horizon)`, positive, see `heights`.
+        scales: `(windows, horizon)`, positive, what the sizes are in proportion to.
     """
 
     rows: np.ndarray
     origins: np.ndarray
     sizes: np.ndarray
-    heights: np.ndarray
+    scales: np.ndarray
 
     def of(self, windows: np.ndarray) -> Misses:
         """Those of some windows."""
-        return Misses(self.rows[windows], self.origins[windows], self.sizes[windows], self.heights[windows])
+        return Misses(self.rows[windows], self.origins[windows], self.sizes[windows], self.scales[windows])
+
+    def by_row(self) -> Iterator[tuple[int, Misses]]:
+        """Each row that has windows, and its own."""
+        for row, windows in enumerate(_places(self.rows, int(self.rows.max(initial=-1)) + 1)):
+            if len(windows):
+                yield row, self.of(windows)
 
     def at_most(self, count: int) -> Misses:
         """Those of as many windows, evenly spread."""
@@ -68,29 +73,19 @@ class Misses:
         return Misses(*(np.concatenate(pair) for pair in pairs))
 
 
-def heights(forecasts: np.ndarray, lowest: np.ndarray) -> np.ndarray:
-    """How far forecasts stand above the least train value of their rows: `(windows, horizon)`, float32.
-
-    Args:
-        forecasts: `(windows, horizon)`, standardized.
-        lowest: `(windows,)`, standardized.
-    """
-    return np.clip(forecasts - lowest[:, None], 0, MOST_HEIGHT).astype(np.float32) + np.float32(LEAST_HEIGHT)
-
-
 @dataclass(frozen=True)
 class Certainty:
     """What intervals of a run are made from.
 
     Attributes:
         misses: Of validation windows, and of later ones.
-        power: Of a forecast's height, with which its misses grow.
+        scale: What they are in proportion to.
         levels: Wanted coverage, each between 0 and 1.
         span: Steps of the validation split.
     """
 
     misses: Misses
-    power: float
+    scale: MissScale
     levels: tuple[float, ...]
     span: int
 
@@ -101,8 +96,8 @@ class Certainty:
             asked: The windows; what they missed counts only if it is among the misses of the run.
             open_steps: `(windows,)`, how many of the newest steps up to the origin are missing.
         """
-        relative = half_widths(self.misses, asked.rows, asked.origins, self.power, self.levels, self.span)
-        return in_force(relative, asked.heights, self.power, open_steps)
+        relative = half_widths(self.misses, asked.rows, asked.origins, self.levels, self.span)
+        return in_force(relative, asked.scales, open_steps)
 
     def newest(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Relative half-widths as of the end of all rows, for forecasts beyond them.
@@ -114,7 +109,7 @@ class Certainty:
             `(rows, levels, horizon)`, and `(levels, horizon)` of all rows together, for others.
         """
         rows = np.arange(len(ends) + 1)
-        widths = half_widths(self.misses, rows, np.full(len(rows), ends.max() - 1), self.power, self.levels, self.span)
+        widths = half_widths(self.misses, rows, np.full(len(rows), ends.max() - 1), self.levels, self.span)
         return widths[:-1], widths[-1]
 
 
@@ -122,7 +117,7 @@ def choose_power(validation: Misses, span: int) -> float:
     """The power of a forecast's height that its misses follow, by the interval scores of later validation windows.
 
     Args:
-        validation: Of validation windows.
+        validation: Of validation windows; their scales are heights.
         span: Steps of the validation split.
     """
     rows = np.unique(validation.rows)
@@ -135,17 +130,17 @@ def choose_power(validation: Misses, span: int) -> float:
         return POWERS[0]
     scores = []
     for power in POWERS:
-        widths = half_widths(validation, judges.rows, judges.origins, power, (JUDGED,), span)[:, 0]
-        widths = widths * judges.heights**power
+        misses = replace(validation, scales=validation.scales**power)
+        widths = half_widths(misses, judges.rows, judges.origins, (JUDGED,), span)[:, 0] * judges.scales**power
         scores.append(float(np.nanmean(2 * widths + 2 / (1 - JUDGED) * np.maximum(judges.sizes - widths, 0))))
     best = min(range(len(POWERS)), key=lambda index: scores[index])
     return POWERS[best] if scores[best] < CLEARLY * scores[0] else POWERS[0]
 
 
 def half_widths(
-    misses: Misses, rows: np.ndarray, origins: np.ndarray, power: float, levels: Sequence[float], span: int
+    misses: Misses, rows: np.ndarray, origins: np.ndarray, levels: Sequence[float], span: int
 ) -> np.ndarray:
-    """Half-widths of intervals at some origins, relative to a power of the forecasts' heights.
+    """Half-widths of intervals at some origins, relative to the scales of misses.
 
     A miss weighs half as much for every half-life that it is older, see `half_life`. The wanted level grows as if one
     more independent window had been missed by far, of which overlapping windows are one for each horizon. Where a row
@@ -155,7 +150,6 @@ def half_widths(
         misses: Of windows before and after.
         rows: `(asked,)`.
         origins: `(asked,)`.
-        power: See `choose_power`.
         levels: Wanted coverage, each between 0 and 1.
         span: Steps of the validation split.
 
@@ -171,7 +165,7 @@ def half_widths(
         )
     every = max(1, span // RENEWALS)
     times = origins - origins % every  # on the calendar, so that no renewal depends on what comes later
-    relative = (misses.sizes / misses.heights**power).astype(np.float32)
+    relative = (misses.sizes / misses.scales).astype(np.float32)
     horizon = relative.shape[1]
     fading = half_life(span, horizon)
     result = np.full((len(rows), len(levels), horizon), np.nan, np.float32)
@@ -189,7 +183,7 @@ def half_widths(
     if lacking.any():
         for time in np.unique(times[lacking]):
             pool = misses.of(misses.origins < time).at_most(MOST_POOLED)  # chosen without those that come later
-            ranked = _Ranked.of((pool.sizes / pool.heights**power).astype(np.float32)[:, None], pool.origins, fading)
+            ranked = _Ranked.of((pool.sizes / pool.scales).astype(np.float32)[:, None], pool.origins, fading)
             widths = ranked.quantiles(time, levels, enough=False)[:, 0]
             widths = np.where(np.isnan(widths), np.nanmax(widths, initial=0, axis=1, keepdims=True), widths)
             at = np.flatnonzero(lacking & (times == time))
@@ -217,13 +211,15 @@ class RecordedIntervals:
 
     Attributes:
         asked: Coverage and quantiles.
-        power: See `choose_power`.
+        power: See `MissScale`.
+        hourly: The same, `(HOURS,)` of each series; of others all hours are alike.
         half_widths: `(levels, horizon)` of each series, see `Certainty.newest`.
         pooled: `(levels, horizon)`, of others.
     """
 
     asked: EvaluateParams
     power: float
+    hourly: Mapping[str, np.ndarray]
     half_widths: Mapping[str, np.ndarray]
     pooled: np.ndarray
 
@@ -236,34 +232,42 @@ class RecordedIntervals:
         """
         asked = EvaluateParams(coverage=content["coverage"], quantiles=content["quantiles"])
         power = TypeAdapter(Width).validate_python(content["power"])
+        hourly = TypeAdapter(dict[str, list[Scale]]).validate_python(content["hourly"])
+        if any(len(each) != HOURS for each in hourly.values()):
+            raise ValueError(f"scales of other than {HOURS} hours")
         widths = TypeAdapter(dict[str, list[list[Width]]]).validate_python(content["half_widths"])
         pooled = TypeAdapter(list[list[Width]]).validate_python(content["pooled"])
         shape = len(asked.levels), horizon
         arrays = {name: np.array(each) for name, each in widths.items()}
         if any(each.shape != shape for each in (*arrays.values(), np.array(pooled))):
             raise ValueError(f"half-widths of another shape than {shape}")
-        return cls(asked, power, arrays, np.array(pooled))
+        scales = {name: np.array(each, np.float32) for name, each in hourly.items()}
+        return cls(asked, power, scales, arrays, np.array(pooled))
+
+    def scale(self, names: Sequence[str]) -> MissScale:
+        """What misses of these rows are in proportion to."""
+        even = np.ones(HOURS, np.float32)
+        return MissScale(self.power, np.array([self.hourly.get(name, even) for name in names]))
 
     def of(self, names: Sequence[str]) -> np.ndarray:
         """Relative half-widths: `(names, levels, horizon)`."""
         return np.array([self.half_widths.get(name, self.pooled) for name in names])
 
 
-def in_force(relative: np.ndarray, heights: np.ndarray, power: float, open_steps: np.ndarray) -> np.ndarray:
+def in_force(relative: np.ndarray, scales: np.ndarray, open_steps: np.ndarray) -> np.ndarray:
     """Half-widths as forecasts need them, standardized: `(windows, levels, horizon)`.
 
     Where the newest steps are missing, a step ahead is as unsure as one that is so much further ahead.
 
     Args:
-        relative: `(windows, levels, horizon)`, to the power of heights.
-        heights: `(windows, horizon)`.
-        power: See `choose_power`.
+        relative: `(windows, levels, horizon)`, to the scales.
+        scales: `(windows, horizon)`, see `MissScale`.
         open_steps: `(windows,)`, how many of the newest steps up to the origin are missing.
     """
     horizon = relative.shape[2]
     later = np.minimum(np.arange(horizon) + open_steps[:, None], horizon - 1)
     waited = np.maximum(relative, np.take_along_axis(relative, later[:, None], axis=2))
-    return waited * heights[:, None] ** power
+    return waited * scales[:, None]
 
 
 def _places(rows: np.ndarray, count: int) -> list[np.ndarray]:

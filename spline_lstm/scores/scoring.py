@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from spline_lstm.data.calendar import DAY, hours_of_day
 from spline_lstm.data.prepared import Prepared
 from spline_lstm.data.windows import WindowIndex
 from spline_lstm.model.forecaster import SplineForecaster
@@ -14,8 +16,9 @@ from spline_lstm.model.training import predict
 from spline_lstm.scores.baselines import baseline_forecasts
 from spline_lstm.scores.evaluation import errors, evaluate_forecasts
 from spline_lstm.scores.forecasts import Forecasts
-from spline_lstm.scores.intervals import Certainty, Misses, choose_power, heights
+from spline_lstm.scores.intervals import Certainty, Misses, choose_power
 from spline_lstm.scores.metrics import mase_scale
+from spline_lstm.scores.miss_scale import HOURS, MissScale, heights, hourly_misses, target_hours
 
 
 def forecast_test(
@@ -39,11 +42,13 @@ def forecast_test(
     beyond = errors(prepared.targets(validation) / unit, y_pred / unit)
     missed = _misses(prepared, validation, scaled)
     start, end = prepared.splits.bounds("validation")
-    power = choose_power(missed, end - start)
+    hours = hours_of_day(prepared.timestamps, prepared.settings.timezone)
+    scale = _scale(prepared, missed, hours, choose_power(missed, end - start))
+    missed = _in_proportion(missed, scale, hours)
 
     scaled = _predicted(prepared, model, test)
-    later = _misses(prepared, test, scaled)
-    certainty = Certainty(missed.followed_by(later), power, levels, end - start)
+    later = _in_proportion(_misses(prepared, test, scaled), scale, hours)
+    certainty = Certainty(missed.followed_by(later), scale, levels, end - start)
     filled = prepared.source.filled
     open_steps = filled.open_steps(prepared.layout.positions(later.rows, later.origins))
     widths = certainty.half_widths(later, open_steps)
@@ -87,6 +92,23 @@ def _predicted(prepared: Prepared, model: SplineForecaster, windows: WindowIndex
 
 
 def _misses(prepared: Prepared, windows: WindowIndex, scaled: np.ndarray) -> Misses:
+    """What forecasts of windows missed; their scales are heights."""
     rows, origins = windows.rows, windows.origins
     sizes = np.abs(prepared.source.outputs(rows, origins) - scaled)
     return Misses(rows, origins, sizes, heights(scaled, prepared.scaler.lowest[rows]))
+
+
+def _scale(prepared: Prepared, missed: Misses, hours: np.ndarray, power: float) -> MissScale:
+    """What misses of validation windows, whose scales are heights, are in proportion to."""
+    hourly = np.ones((len(prepared.names), HOURS), np.float32)
+    horizon = missed.sizes.shape[1]
+    for row, own in missed.by_row():
+        first, last = prepared.timestamps[[own.origins.min() + 1, own.origins.max() + horizon]]
+        asked = target_hours(hours, own.origins, horizon)
+        hourly[row] = hourly_misses(own.sizes / own.scales**power, asked, (last - first) / DAY)
+    return MissScale(power, hourly)
+
+
+def _in_proportion(missed: Misses, scale: MissScale, hours: np.ndarray) -> Misses:
+    """The same with the run's scales in place of heights."""
+    return replace(missed, scales=scale.of(missed.scales, missed.rows, missed.origins, hours))

@@ -12,9 +12,7 @@ from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.run.files import CORRUPT
 from spline_lstm.scores import intervals
 from spline_lstm.scores.intervals import (
-    LEAST_HEIGHT,
     LEAST_WIDTH,
-    MOST_HEIGHT,
     RENEWALS,
     Certainty,
     Misses,
@@ -22,18 +20,19 @@ from spline_lstm.scores.intervals import (
     choose_power,
     half_life,
     half_widths,
-    heights,
     in_force,
 )
+from spline_lstm.scores.miss_scale import HOURS, MissScale
 
 NEVER = 10**9  # steps in a validation split whose misses do not fade
+EVEN = MissScale(0.0, np.ones((2, HOURS), np.float32))
 
 
-def misses_of(sizes, rows=None, origins=None, above=1.0):
+def misses_of(sizes, rows=None, origins=None, scales=1.0):
     sizes = np.asarray(sizes, float)
     rows = np.zeros(len(sizes), int) if rows is None else np.asarray(rows)
     origins = np.arange(len(sizes)) if origins is None else np.asarray(origins)
-    return Misses(rows, origins, sizes, np.full_like(sizes, 1.0) * above)
+    return Misses(rows, origins, sizes, np.full_like(sizes, 1.0) * scales)
 
 
 def slow_quantile(pairs, level, horizon, enough):
@@ -58,11 +57,11 @@ def slow_quantile(pairs, level, horizon, enough):
     return pairs[-1][0] * stretch
 
 
-def slow_half_width(misses, row, origin, step, power, level, span):
+def slow_half_width(misses, row, origin, step, level, span):
     time, horizon = origin - origin % max(1, span // RENEWALS), misses.sizes.shape[1]
     own, together = [], []
     for window, other in enumerate(misses.rows):
-        size = misses.sizes[window, step] / misses.heights[window, step] ** power
+        size = misses.sizes[window, step] / misses.scales[window, step]
         if misses.origins[window] + step + 1 <= time and not math.isnan(size):
             pair = size, 0.5 ** ((time - misses.origins[window]) / half_life(span, horizon))
             together.append(pair)
@@ -77,14 +76,11 @@ def slow_half_width(misses, row, origin, step, power, level, span):
     row_count=st.integers(1, 3),
     horizon=st.integers(1, 3),
     level=st.sampled_from([0.05, 0.5, 0.8, 0.9, 0.99]),
-    power=st.sampled_from([0.0, 0.5, 1.0]),
     span=st.sampled_from([8, 100, 1000]),
     aligned=st.booleans(),
 )
 @settings(max_examples=100)
-def test_half_widths_are_what_a_loop_over_known_misses_gives(
-    seed, windows, row_count, horizon, level, power, span, aligned
-):
+def test_half_widths_are_what_a_loop_over_known_misses_gives(seed, windows, row_count, horizon, level, span, aligned):
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.integers(0, row_count, windows))
     if aligned:
@@ -97,10 +93,10 @@ def test_half_widths_are_what_a_loop_over_known_misses_gives(
     asked_rows = rng.integers(0, row_count + 1, 20)  # the last one is none of theirs
     asked = rng.integers(max(RENEWALS, span) + horizon, 3 * max(RENEWALS, span), 20)
 
-    found = half_widths(misses, asked_rows, asked, power, (level,), span)[:, 0]
+    found = half_widths(misses, asked_rows, asked, (level,), span)[:, 0]
 
     for (row, origin), widths in zip(zip(asked_rows, asked, strict=True), found, strict=True):
-        expected = [slow_half_width(misses, row, origin, step, power, level, span) for step in range(horizon)]
+        expected = [slow_half_width(misses, row, origin, step, level, span) for step in range(horizon)]
         np.testing.assert_allclose(widths, expected, rtol=1e-5)
 
 
@@ -116,7 +112,7 @@ def test_no_interval_depends_on_what_was_observed_after_its_origin(seed, cut, sp
     asked = np.flatnonzero((origins <= cut) & (origins >= 10))
 
     before, after = (
-        half_widths(misses_of(each, rows, origins), rows[asked], origins[asked], 0.5, (0.9, 0.5), span)
+        half_widths(misses_of(each, rows, origins), rows[asked], origins[asked], (0.9, 0.5), span)
         for each in (sizes, other)
     )
 
@@ -130,8 +126,8 @@ def test_windows_that_are_added_later_change_no_pooled_interval_before(monkeypat
     misses = misses_of(np.abs(rng.normal(size=(180, 3))), rows, origins)
     asked = np.array([7, 0, 1]), np.array([40, 3, 45])
 
-    before = half_widths(misses.of(origins < 45), *asked, 0.5, (0.9,), 60)
-    after = half_widths(misses, *asked, 0.5, (0.9,), 60)
+    before = half_widths(misses.of(origins < 45), *asked, (0.9,), 60)
+    after = half_widths(misses, *asked, (0.9,), 60)
 
     np.testing.assert_array_equal(before, after)
 
@@ -142,12 +138,10 @@ def test_rows_with_misses_of_their_own_do_not_change_each_other(monkeypatch):
     sizes = np.abs(rng.normal(size=(150, 4)))
     asked = np.array([0, 1, 2]), np.full(3, NEVER // RENEWALS)
 
-    together = half_widths(misses_of(sizes, rows, origins), *asked, 0, (0.9,), NEVER)
-    alone = half_widths(
-        misses_of(sizes[rows == 1], origins=np.arange(50)), np.array([0]), asked[1][:1], 0, (0.9,), NEVER
-    )
+    together = half_widths(misses_of(sizes, rows, origins), *asked, (0.9,), NEVER)
+    alone = half_widths(misses_of(sizes[rows == 1], origins=np.arange(50)), np.array([0]), asked[1][:1], (0.9,), NEVER)
     monkeypatch.setattr(intervals, "COLUMNS_AT_ONCE", 1)
-    by_row = half_widths(misses_of(sizes, rows, origins), *asked, 0, (0.9,), NEVER)
+    by_row = half_widths(misses_of(sizes, rows, origins), *asked, (0.9,), NEVER)
 
     assert (together > 0).all()
     np.testing.assert_array_equal(together[1], alone[0])
@@ -162,7 +156,7 @@ def test_a_fresh_exchangeable_miss_is_covered_as_often_as_promised(count, level)
     rows, origins = np.repeat(np.arange(trials), count), np.tile(np.arange(count), trials)
     asked = np.full(trials, count + NEVER // RENEWALS)
 
-    widths = half_widths(misses_of(sizes, rows, origins), np.arange(trials), asked, 0, (level,), NEVER)[:, 0, 0]
+    widths = half_widths(misses_of(sizes, rows, origins), np.arange(trials), asked, (level,), NEVER)[:, 0, 0]
 
     covered = np.mean(np.abs(rng.standard_t(3, size=trials)) <= widths)
     # Four standard errors below; above, two ranks and the inflation by one window.
@@ -185,7 +179,7 @@ def test_intervals_follow_a_spread_that_doubles_and_constant_ones_do_not():
     sizes = np.abs(scale * rng.normal(size=2000))[:, None]
     asked = np.arange(1300, 2000)
 
-    widths = half_widths(misses_of(sizes), np.zeros(700, int), asked, 0, (0.9,), 1000)[:, 0, 0]
+    widths = half_widths(misses_of(sizes), np.zeros(700, int), asked, (0.9,), 1000)[:, 0, 0]
 
     fixed = np.quantile(sizes[:1000], 0.9)
     assert np.mean(sizes[asked, 0] <= fixed) < 0.65
@@ -197,22 +191,16 @@ def test_the_power_is_that_with_which_misses_grow():
     above = rng.uniform(0.3, 6, (2000, 1))
     noise = np.abs(rng.normal(size=above.shape))
     for power in (0.0, 0.5, 1.0):
-        assert choose_power(misses_of(noise * above**power, above=above), 2000) == power
-    assert choose_power(misses_of(noise[:1], above=above[:1]), 2000) == 0.5
+        assert choose_power(misses_of(noise * above**power, scales=above), 2000) == power
+    assert choose_power(misses_of(noise[:1], scales=above[:1]), 2000) == 0.5
     rows, origins = np.repeat(np.arange(200), 10), np.tile(np.arange(10), 200)
     assert choose_power(misses_of(noise * above, rows, origins, above), 10) == 1.0
-
-
-def test_heights_are_counted_from_the_least_value_and_stay_positive():
-    found = heights(np.array([[0.0, -3.0], [5.0, 1.0]]), np.array([-1.0, 2.0]))
-
-    np.testing.assert_allclose(found, np.array([[1.0, 0.0], [3.0, 0.0]]) + LEAST_HEIGHT)
 
 
 def test_missing_newest_steps_make_a_step_as_unsure_as_one_so_much_further_ahead():
     relative = np.array([[[1.0, 2.0, 4.0, 3.0]]] * 3)
 
-    found = in_force(relative, np.full((3, 4), 4.0), 0.5, np.array([0, 1, 9]))
+    found = in_force(relative, np.full((3, 4), 2.0), np.array([0, 1, 9]))
 
     np.testing.assert_array_equal(found[:, 0] / 2, [[1, 2, 4, 3], [2, 4, 4, 3], [3, 3, 4, 3]])
 
@@ -226,7 +214,7 @@ def test_a_larger_level_is_never_narrower(seed, missing_share):
     sizes[0] = 1.0
     levels = rng.permutation(np.linspace(0.01, 0.99, 15))
 
-    widths = half_widths(misses_of(sizes, np.repeat([0, 1], [40, 10])), np.array([0, 1]), np.full(2, 90), 0, levels, 60)
+    widths = half_widths(misses_of(sizes, np.repeat([0, 1], [40, 10])), np.array([0, 1]), np.full(2, 90), levels, 60)
 
     assert (np.diff(widths[:, np.argsort(levels)], axis=1) >= 0).all()
 
@@ -235,47 +223,39 @@ def test_the_newest_widths_are_those_at_the_end_of_all_rows():
     rng = np.random.default_rng(0)
     rows, origins = np.repeat([0, 1], 40), np.tile(np.arange(40), 2)
     misses = misses_of(np.abs(rng.normal(size=(80, 3))), rows, origins)
-    certainty = Certainty(misses, 0.5, (0.9, 0.5), 40)
+    certainty = Certainty(misses, EVEN, (0.9, 0.5), 40)
 
     own, together = certainty.newest(np.array([45, 30]))
 
     asked = np.array([0, 1, 7]), np.full(3, 44)
-    np.testing.assert_array_equal(
-        np.append(own, together[None], axis=0), half_widths(misses, *asked, 0.5, (0.9, 0.5), 40)
-    )
+    np.testing.assert_array_equal(np.append(own, together[None], axis=0), half_widths(misses, *asked, (0.9, 0.5), 40))
 
 
 def test_a_row_that_ended_before_the_misses_has_those_of_all_rows():
     misses = misses_of(np.abs(np.random.default_rng(0).normal(size=(40, 3))), origins=np.arange(100, 140))
 
-    own, together = Certainty(misses, 0.5, (0.9, 0.5), 40).newest(np.array([145, 60]))
+    own, together = Certainty(misses, EVEN, (0.9, 0.5), 40).newest(np.array([145, 60]))
 
     np.testing.assert_array_equal(own[1], together)
     assert (own[1] > 0.1).all()
 
 
 def test_what_was_never_missed_has_an_interval_that_rounding_cannot_leave():
-    widths = half_widths(misses_of(np.zeros((40, 3))), np.array([0]), np.array([90]), 0.5, (0.9,), 40)
+    widths = half_widths(misses_of(np.zeros((40, 3))), np.array([0]), np.array([90]), (0.9,), 40)
 
     assert (widths == np.float32(LEAST_WIDTH)).all()
 
 
-def test_a_change_of_unit_does_not_stretch_intervals_beyond_all_that_was_seen():
-    tall = heights(np.array([[0.0, 50.0, 1e6]]), np.array([-1.0]))
-
-    assert tall[0, 1] == np.float32(51 + LEAST_HEIGHT)
-    assert tall[0, 2] == np.float32(MOST_HEIGHT + LEAST_HEIGHT)
-
-
 def test_no_observed_miss_at_all_is_refused():
     with pytest.raises(InsufficientDataError, match="validation split must hold observed targets"):
-        half_widths(misses_of(np.full((3, 2), np.nan)), np.zeros(1, int), np.ones(1, int), 0, (0.9,), 10)
+        half_widths(misses_of(np.full((3, 2), np.nan)), np.zeros(1, int), np.ones(1, int), (0.9,), 10)
 
 
 RECORDED = {
     "coverage": [0.9, 0.8],
     "quantiles": [0.25],
     "power": 0.5,
+    "hourly": {"a": [0.5] * 12 + [1.5] * 12},
     "half_widths": {"a": [[1.0, 2.0], [0.5, 1.0], [0.2, 0.4]]},
     "pooled": [[2.0, 3.0], [1.0, 1.5], [0.5, 0.6]],
 }
@@ -287,6 +267,9 @@ def test_recorded_intervals_are_those_of_a_series_or_of_all():
     assert recorded.asked.levels == (0.9, 0.8, 0.5)
     found = recorded.of(["new", "a"])
     np.testing.assert_array_equal(found, [RECORDED["pooled"], RECORDED["half_widths"]["a"]])
+    scale = recorded.scale(["new", "a"])
+    assert scale.power == 0.5
+    np.testing.assert_array_equal(scale.hourly, [[1.0] * 24, RECORDED["hourly"]["a"]])
 
 
 @pytest.mark.parametrize(
@@ -297,6 +280,10 @@ def test_recorded_intervals_are_those_of_a_series_or_of_all():
         {"quantiles": {"a": 1}},
         {"power": "x"},
         {"power": float("nan")},
+        {"hourly": None},
+        {"hourly": {"a": [1.0] * 23}},
+        {"hourly": {"a": [0.0] * 24}},
+        {"hourly": {"a": [1.0] * 23 + [float("inf")]}},
         {"half_widths": []},
         {"half_widths": {"a": None}},
         {"half_widths": {"a": [[1.0, 2.0]]}},
