@@ -23,8 +23,8 @@ from spline_lstm.scores.miss_scale import HOURS, MissScale
 HALF_LIFE = 6  # horizons in which what a miss weighs halves
 SHORTEST, LONGEST = 0.1, 0.5  # of such a half-life, as shares of the validation split
 RENEWALS = 64  # of the quantiles, in as many steps as the validation split has
-POWERS = (0.5, 0.0, 1.0)  # the first one stands unless another is clearly better
-CLEARLY = 0.95  # of the interval score
+POWERS = (0.0, 0.5, 1.0)  # the first one stands unless another is clearly better
+CLEARLY = 0.9  # of the interval score
 LEAST_WIDTH = 1e-6  # standard deviations: what is forecast exactly is so but for rounding
 JUDGED = 0.9  # the coverage by which powers are judged
 MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
