@@ -94,7 +94,11 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
         {
             "scale": "original",
             "targets": target_span(forecasts, prepared.timestamps),
-            "intervals": {"levels": levels, **params.evaluate.model_dump(include={"coverage", "quantiles"})},
+            "intervals": {
+                "levels": levels,
+                "hourly": {},
+                **params.evaluate.model_dump(include={"coverage", "quantiles"}),
+            },
             **scored,
         },
         predictions[["series_id", "y_true", "y_pred"]],

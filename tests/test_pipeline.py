@@ -527,3 +527,7 @@ def test_intervals_of_a_new_file_are_narrow_by_night_where_nights_were_sure(smal
     inside = scored["y_true"].between(scored["y_lower"], scored["y_upper"])
     hour = scored["timestamp"].dt.hour
     assert inside[(hour >= 8) & (hour < 20)].mean() > 0.8
+    small.ok("python", "-m", "stages.backtest")
+    small.ok("python", "-m", "stages.report")
+    told = paths.report.read_text(encoding="utf-8")
+    assert re.search(r"by the hour of the day \(UTC\)\. Intervals are narrowest", told)

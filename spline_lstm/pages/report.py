@@ -49,6 +49,7 @@ def render_report(run: FinishedRun) -> str:
         _score_table(run),
         _same_baselines(run),
         _interval_table(run),
+        _hours_of_intervals(run),
         _series_table(run),
         *(_picture(run, name) for name in ("test_windows", "error_by_horizon", "residuals")),
         "## Backtest",
@@ -229,6 +230,21 @@ def _interval_table(run: FinishedRun) -> str:
         )
     units = ["mean width", "Winkler score"] if run.has_unit else []
     return "Intervals:\n\n" + table(["wanted coverage", "held", *units], rows)
+
+
+def _hours_of_intervals(run: FinishedRun) -> str:
+    """Between which hours of the day certainty differs most."""
+    hourly = run.scores["intervals"]["hourly"]
+    if not hourly:
+        return ""
+    means = [sum(hour) / len(hourly) for hour in zip(*hourly.values(), strict=True)]
+    least, most = min(means), max(means)
+    of_several = f", on average over {len(hourly)} series in which it does" if len(hourly) > 1 else ""
+    return (
+        f"How sure forecasts are differs by the hour of the day ({run.prepared.settings.timezone}){of_several}. "
+        f"Intervals are narrowest from {means.index(least):02d}:00 on, {least:.2f} times as wide as if hours were "
+        f"alike, and widest from {means.index(most):02d}:00 on, {most:.2f} times."
+    )
 
 
 def _same_baselines(run: FinishedRun) -> str:
