@@ -269,8 +269,8 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
     assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are wider"]
     assert len(warnings["shifted"]) == 1
     assert re.match(r"co2: its level lies \d\.\d ranges outside of all values that", warnings["shifted"][0])
-    assert (widths["late"][:4] > widths["usual"][:4]).all()
-    assert (widths["late"] > 0.99 * widths["usual"]).all()  # they grow with the height of a forecast, too, a little
+    assert widths["late"][0] > 1.1 * widths["usual"][0]
+    assert (widths["late"] > 0.99 * widths["usual"]).all()  # a step that is surer than a later one is as unsure as that
     assert (widths["shifted"] > 2 * widths["usual"]).all()
 
 
