@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spline_lstm.data.series import read_panel
+from spline_lstm.run.errors import NothingToScoreError
 from spline_lstm.run.files import replacing, sha256, write_json, write_text
 from spline_lstm.run.params import Params
 from spline_lstm.run.workers import work_through
@@ -24,8 +25,8 @@ log = logging.getLogger(__name__)
 
 def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
-    scored = _walk(params, options.workers) if params.backtest.windows else []
-    content = backtest_content(scored)
+    scored, left_out = _walk(params, options.workers) if params.backtest.windows else ([], [])
+    content = backtest_content(scored, left_out)
     write_text(paths.backtest_table, scores_table(content).to_csv(index=False, lineterminator="\n"))
     with replacing(paths.backtest_predictions) as file:
         write_parquet(file, fold_predictions(scored))
@@ -47,6 +48,7 @@ def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
     return {
         "run_id": params.run_id,
         "folds": len(scored),
+        "left_out": len(left_out),
         "fits": len({each.fitted for each in scored}),
         **{name: content["summary"]["model"][name] for name in ("rmse", "mae", "coverage")},
         **{key: pooled["metrics"][key] for key in ("skill", "skill_margin")},
@@ -54,8 +56,13 @@ def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
     }
 
 
-def _walk(params: Params, workers: int) -> list[FoldScores]:
-    """Scores of the folds, oldest first."""
+def _walk(params: Params, workers: int) -> tuple[list[FoldScores], list[Fold]]:
+    """Scores of the folds, oldest first, and the folds that have nothing to score.
+
+    Raises:
+        NothingToScoreError: None has.
+        PipelineError: As `walk_forward` and `score_folds`.
+    """
     path, horizon = Path(params.data.path), params.windows.horizon
     panel = read_panel(path, params.data, params.covariates, horizon, split=params.split)
     folds = walk_forward(panel.timestamps, params)
@@ -63,7 +70,17 @@ def _walk(params: Params, workers: int) -> list[FoldScores]:
     tasks = [(params, group) for group in fitted_together(folds, params.backtest.refit)]
     log.info("%d folds from %s to %s, %d fits", len(folds), folds[0].cutoff, folds[-1].until, len(tasks))
     done = work_through(_score, tasks, workers, _start, _log_finished)
-    return [each for group in done for each in group]
+    scored = [each for group in done for each in group]
+    if not scored:
+        raise NothingToScoreError(
+            "Some fold of the backtest must have a window with an observed target and no gap that is too long. "
+            f"Received: none of {len(folds)}. Raise backtest.windows or backtest.step, or give more data."
+        )
+    numbers = {each.fold.number for each in scored}
+    left_out = [fold for fold in folds if fold.number not in numbers]
+    for fold in left_out:
+        log.warning("fold %d, after %s, has nothing to score and is left out", fold.number, fold.cutoff)
+    return scored, left_out
 
 
 def _start() -> None:

@@ -122,6 +122,31 @@ def test_an_error_in_a_worker_gives_its_exit_code(walked, tmp_path):
     assert re.match(r"Fold 1, after 2024-05-\d\d 00:00:00: Series 'load' must vary\.", message)
 
 
+def test_a_fold_in_an_outage_is_left_out_and_named(walked, tmp_path):
+    project = walked.copy(tmp_path / "project")
+    paths, file = project.paths(RUN), project.path / "walk.csv"
+    table = pd.read_csv(file)
+    last_of_fold_1, last_of_fold_2 = STEPS - 2 * HORIZON, STEPS - HORIZON
+    table.drop(index=range(last_of_fold_1, last_of_fold_2)).to_csv(file, index=False)
+    project.set(gaps={"longest": HORIZON})  # so that it may be open where the next fold begins
+
+    done = project.stage("backtest")
+
+    assert done.returncode == 0, done.stderr
+    assert "fold 2, after 2024-05-31 00:00:00, has nothing to score and is left out" in done.stderr
+    assert (outcome(done)["folds"], outcome(done)["left_out"]) == (2, 1)
+    assert pd.read_csv(paths.backtest_table)["fold"].unique().tolist() == [1, 3]
+    assert project.stage("report").returncode == 0
+    assert "Fold 2 (after 2024-05-31) has nothing to score" in paths.report.read_text(encoding="utf-8")
+
+    table.drop(index=range(STEPS - FOLDS * HORIZON, STEPS - 1)).to_csv(file, index=False)
+    project.set(backtest={"windows": 2})
+    nothing = project.stage("backtest")
+
+    assert nothing.returncode == 26
+    assert "Received: none of 2" in outcome(nothing)["error"]["message"]
+
+
 def test_what_cannot_be_is_refused_before_any_fit(walked, tmp_path):
     project = walked.copy(tmp_path / "project")
     project.set(backtest={"windows": 100})

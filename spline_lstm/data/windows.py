@@ -15,7 +15,7 @@ import pandas as pd
 from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import FilledSeries, counts_before
 from spline_lstm.data.layout import Layout
-from spline_lstm.run.errors import InsufficientDataError, ParamsError
+from spline_lstm.run.errors import InsufficientDataError, NothingToScoreError, ParamsError
 from spline_lstm.run.params import SplitParams
 
 SPLITS = ("train", "validation", "test")
@@ -345,9 +345,10 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
     """List the usable windows of a split.
 
     Raises:
-        InsufficientDataError: There is none, or not one of their targets was observed.
+        InsufficientDataError: There is none, or not one of their targets was observed; in the test split a
+            NothingToScoreError.
     """
-    bounds = splits.bounds(name)
+    bounds, error = splits.bounds(name), NothingToScoreError if name == "test" else InsufficientDataError
     found, some_observed = [], False
     for part in source.targets.chunks(STEPS_AT_ONCE):  # memory and time of each are in proportion to its steps
         filled = source.filled.of_rows(part)
@@ -362,14 +363,14 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
         start, end = bounds
         needed = source.horizon + max(0, source.lookback - start)  # a window may begin in the splits before
         shorter = "windows.horizon" if end - start < source.horizon else "windows.horizon or windows.lookback"
-        raise InsufficientDataError(
+        raise error(
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
             f"{needed} steps or more. Received: {end - start} steps, {windows.dropped} windows"
             f"{' and all dropped for gaps' if windows.dropped else ''}. "
             f"Give more data, enlarge split.{name}, or shorten {shorter}."
         )
     if not some_observed:
-        raise InsufficientDataError(
+        raise error(
             f"The {name} split must hold observed targets. Received: none. Move split.{name}, or give more data."
         )
     return windows

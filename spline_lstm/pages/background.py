@@ -23,9 +23,11 @@ def data_section(run: FinishedRun) -> str:
     found = run.meta["findings"]
     order = "" if found["sorted"] else ", put in order"
     series = f" of {found['series']:,} series" if found["series"] > 1 else ""
+    last = run.when(found["last"])
+    zone = " (UTC)" if ":" in last else ""  # dates are those of the file
     read = (
-        f"{found['rows']:,} rows{series} from {run.when(found['first'])} to "
-        f"{run.when(found['last'])} (UTC), {found['duplicates']:,} repeated timestamps{order}; "
+        f"{found['rows']:,} rows{series} from {run.when(found['first'])} to {last}{zone}, "
+        f"{found['duplicates']:,} repeated timestamps{order}; "
         f"a grid of {found['steps']:,} steps of `{found['frequency']}`."
     )
     parts = (

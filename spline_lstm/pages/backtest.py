@@ -50,7 +50,7 @@ def backtest_section(content: Mapping[str, Any], picture: str = "") -> str:
         _verdict(content),
         f"{len(folds)} folds, {content['step']} steps apart, with {fits} fits: {targets:,} observed targets"
         f"{of_series} from {first} to {last}. Each fold was forecast from what was known at its cutoff: grid, "
-        "seasons, scaler, validation and model are of rows up to then.",
+        f"seasons, scaler, validation and model are of rows up to then.{_left_out(content['left_out'])}",
         picture,
         "### Mean over folds",
         _means(content),
@@ -165,6 +165,18 @@ def _verdict(content: Mapping[str, Any]) -> str:
     )
 
 
+def _left_out(folds: Sequence[Mapping[str, Any]]) -> str:
+    if not folds:
+        return ""
+    cutoffs = pd.DatetimeIndex([fold["cutoff"] for fold in folds])
+    named = [
+        f"{fold['fold']} (after {when})"
+        for fold, when in zip(folds, cutoffs.strftime(time_format(cutoffs)), strict=True)
+    ]
+    which = f"Fold {listed(named)} has" if len(folds) == 1 else f"Folds {listed(named)} have"
+    return f" {which} nothing to score, no observed target or gaps that are too long, and count nowhere."
+
+
 def _means(content: Mapping[str, Any]) -> str:
     labels, pooled, of_model = _labels(content), content["pooled"]["baselines"], content["summary"]["model"]
     several = _measure(content) != "rmse"
@@ -184,7 +196,8 @@ def _by_fold(content: Mapping[str, Any]) -> str:
     times = iter(ends.strftime(time_format(ends)))
     rows = [
         [
-            *(next(times), next(times), str(fold["fitted"]), f"{fold['train']:,}", f"{fold['validation']:,}"),
+            *(str(fold["fold"]), next(times), next(times), str(fold["fitted"])),
+            *(f"{fold['train']:,}", f"{fold['validation']:,}"),
             number(fold["metrics"][measure]),
             *(number(fold["baselines"][name][measure]) for name in labels),
             "" if fold["metrics"]["coverage"] is None else f"{fold['metrics']['coverage']:.0%}",
@@ -192,8 +205,7 @@ def _by_fold(content: Mapping[str, Any]) -> str:
         for fold in content["folds"]
     ]
     heads = ["cutoff", "until", "fit", "train rows", "validation rows", f"{what}: model", *labels.values(), "coverage"]
-    numbered = [[str(count), *row] for count, row in enumerate(rows, 1)]
-    return table(["fold", *heads], numbered, texts=3)
+    return table(["fold", *heads], rows, texts=3)
 
 
 def _mean(spread: Mapping[str, float | None]) -> str:

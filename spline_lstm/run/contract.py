@@ -40,7 +40,7 @@ PREPROCESSOR_KEYS = (
     "data",
     "covariates",
 )
-BACKTEST_KEYS = ("scale", "summary", "better", "pooled")  # where there are folds
+BACKTEST_KEYS = ("left_out", "scale", "summary", "better", "pooled")  # where there are folds
 REQUIRED_METRICS = ("mae", "mse", "rmse", "mape", "r2")
 
 

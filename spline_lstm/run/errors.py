@@ -63,6 +63,10 @@ class InsufficientDataError(DataError):
     exit_code = 26
 
 
+class NothingToScoreError(InsufficientDataError):
+    """The test split holds no usable window, or not one of its targets was observed."""
+
+
 class RunIdMismatchError(PipelineError):
     """Artifacts of one run name different runs."""
 

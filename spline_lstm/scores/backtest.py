@@ -53,11 +53,15 @@ class FoldScores:
     scored: Mapping[str, Any]
 
 
-def backtest_content(folds: Sequence[FoldScores]) -> dict[str, Any]:
+def backtest_content(folds: Sequence[FoldScores], left_out: Sequence[Fold] = ()) -> dict[str, Any]:
     """Scores of folds as plain builtins.
 
+    Args:
+        folds: One after the other.
+        left_out: Those with nothing to score.
+
     Returns:
-        The `scale` of scores; `folds`, one after the other; of the model and each baseline in `summary` the mean and
+        The `scale` of scores; `folds`; those `left_out`; of the model and each baseline in `summary` the mean and
         the standard deviation of each score over folds; in `better`, in how many folds the model has the lower error;
         and `pooled`, scores of the targets of all folds together, with the `verdict` on them. Without folds, `folds`
         alone.
@@ -69,6 +73,7 @@ def backtest_content(folds: Sequence[FoldScores]) -> dict[str, Any]:
     return {
         "scale": folds[0].facts["scale"],
         "folds": tables,
+        "left_out": [{"fold": each.number, "cutoff": str(each.cutoff)} for each in left_out],
         "summary": {
             MODEL: _summary([each["metrics"] for each in tables]),
             **{name: _summary([each["baselines"][name] for each in tables]) for name in tables[0]["baselines"]},

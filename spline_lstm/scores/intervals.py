@@ -126,7 +126,7 @@ def choose_power(validation: Misses, span: int) -> float:
         validation = validation.of(np.isin(validation.rows, chosen))
     first, last = validation.origins.min(), validation.origins.max()
     judges = validation.of(validation.origins > (first + last) / 2).at_most(MOST_JUDGES)
-    if not len(judges.rows):
+    if np.isnan(judges.sizes).all():  # of none, too
         return POWERS[0]
     scores = []
     for power in POWERS:

@@ -42,6 +42,7 @@ def content_of(skills, series=1, margin=0.05):
     return {
         "step": HORIZON,
         "folds": folds,
+        "left_out": [],
         "summary": summary,
         "better": {name: 3 if skill > 0 else 0 for name, skill in skills.items()},
         "pooled": {"baselines": baselines, "best_baseline": min(skills, key=skills.get)},
@@ -95,6 +96,17 @@ def test_it_shows_means_with_their_spread_and_each_fold():
     assert "| 3 of 3 | 50.0% ± 5.0 |" in page
     assert "| 1 | 2024-01-05 | 2024-01-09 | 1 | 1,600 | 400 | 1.000 | 2.000 | 75% |" in page
     assert "\n\n![Folds](mine.png)\n\n" in page
+
+
+def test_it_names_the_folds_that_were_left_out():
+    content = content_of({"naive": 0.5})
+    lost = content["folds"].pop(1)
+    content["left_out"] = [{key: lost[key] for key in ("fold", "cutoff")}]
+
+    page = backtest_section(content)
+
+    assert "Fold 2 (after 2024-01-09) has nothing to score" in page
+    assert "| 3 | 2024-01-13 | 2024-01-17 | 3 |" in page
 
 
 def test_of_many_series_errors_have_no_unit():

@@ -72,6 +72,16 @@ def test_one_fold_has_no_deviation_and_leaves_everything_in_doubt():
     assert content["pooled"]["verdict"] == "no clear difference"
 
 
+def test_folds_that_were_left_out_are_named():
+    folds = [fold_scores(number, 1.0) for number in (1, 2, 3)]
+
+    content = backtest_content([folds[0], folds[2]], [folds[1].fold])
+
+    assert content["left_out"] == [{"fold": 2, "cutoff": str(DAYS[28])}]
+    assert [fold["fold"] for fold in content["folds"]] == [1, 3]
+    assert scores_table(content)["fold"].unique().tolist() == [1, 3]
+
+
 def test_tables_have_every_fold_method_and_target():
     folds = [fold_scores(1, 1.0), fold_scores(2, 2.0)]
 

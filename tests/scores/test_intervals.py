@@ -193,6 +193,8 @@ def test_the_power_is_that_with_which_misses_grow():
     for power in (0.0, 0.5, 1.0):
         assert choose_power(misses_of(noise * above**power, scales=above), 2000) == power
     assert choose_power(misses_of(noise[:1], scales=above[:1]), 2000) == 0.0
+    outage = np.where(np.arange(len(noise))[:, None] < len(noise) // 2, noise * above, np.nan)
+    assert choose_power(misses_of(outage, scales=above), 2000) == 0.0
     rows, origins = np.repeat(np.arange(200), 10), np.tile(np.arange(10), 200)
     assert choose_power(misses_of(noise * above, rows, origins, above), 10) == 1.0
 

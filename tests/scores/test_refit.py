@@ -66,6 +66,21 @@ def test_a_fit_forecasts_later_folds_and_what_began_since(table, tmp_path, monke
     assert (scored[2].forecasts.upper > scored[2].forecasts.lower).all()
 
 
+@pytest.mark.parametrize(("outage", "left"), [(1, [2, 3]), (2, [1, 3])])
+def test_a_fold_in_an_outage_is_passed_over(outage, left, table, tmp_path):
+    alone = table[table["name"] == "a"]
+    params = params_of(alone, tmp_path)
+    folds = walk_forward(pd.DatetimeIndex(alone["when"]), params)
+    fold = folds[outage - 1]
+    lost = (alone["when"] > fold.cutoff) & (alone["when"] <= fold.until)
+    alone[~lost].to_csv(params.data.path, index=False)
+
+    scored = refit.score_folds(params, folds)
+
+    assert [each.fold.number for each in scored] == left
+    assert [each.fitted for each in scored] == [left[0]] * 2
+
+
 def test_a_fold_that_cannot_be_fitted_is_named(table, tmp_path):
     params = params_of(table[table["name"] == "a"], tmp_path, gaps={"seasons": 7, "longest": 1})
     folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params)
