@@ -1,6 +1,6 @@
 """A series never used while developing, run with the defaults.
 
-Hourly, two seasons (a day, a week) whose amplitudes wander, a trend with breaks, autocorrelated noise,
+Hourly, a day whose amplitude wanders, a week, a trend with breaks, autocorrelated noise,
 outages. Writes a section of docs/benchmarks.md.
 """
 

@@ -136,9 +136,12 @@ def _recorded_intervals(paths: RunPaths, horizon: int) -> RecordedIntervals:
 
 def _warnings(unusual: Mapping[str, str], open_steps: Mapping[str, int]) -> list[str]:
     """What makes intervals wider, of each series; all are logged, too."""
-    found = [(name, f"{what} that the run has seen") for name, what in unusual.items()]
-    found += [(name, f"its newest {count} steps are missing") for name, count in open_steps.items() if count]
-    warnings = [f"{name}: {what}; intervals are wider" for name, what in found]
+    warnings = [f"{name}: {what} that the run has seen; intervals are wider" for name, what in unusual.items()]
+    warnings += [
+        f"{name}: its newest {count} steps are missing; intervals are as wide as those of later steps"
+        for name, count in open_steps.items()
+        if count
+    ]
     for warning in warnings[:MOST_LOGGED]:
         log.warning("%s", warning)
     if len(warnings) > MOST_LOGGED:

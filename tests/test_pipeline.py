@@ -266,7 +266,7 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
         assert all(warning in done.stderr for warning in warnings[name])
 
     assert warnings["usual"] == []
-    assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are wider"]
+    assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are as wide as those of later steps"]
     assert len(warnings["shifted"]) == 1
     assert re.match(r"co2: its level lies \d\.\d ranges outside of all values that", warnings["shifted"][0])
     assert widths["late"][0] > 1.1 * widths["usual"][0]

@@ -9,8 +9,8 @@ All that an origin `t` can know of it takes one of two values:
   (f'' = f / constant²), which is a straight line over short gaps and the level amid long ones.
 
 Level and seasons are causal averages, so the held value depends on steps up to `a` and the
-settled one on steps up to `b`. Two arrays of the length of the series thus hold the filled
-value for every origin; a window takes held values behind its last observation and settled
+settled one on steps up to `b`. Two values of each missing step thus hold what is filled in
+for every origin; a window takes held values behind its last observation and settled
 ones elsewhere.
 """
 
