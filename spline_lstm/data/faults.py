@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,18 +28,19 @@ class Fault:
         return f"must {self.rule}; received: {self.received}"
 
 
-def fault_of(values: np.ndarray, head: np.ndarray, shortest: int) -> Fault | None:
+def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, scaled: bool = False) -> Fault | None:
     """What is wrong with a row, if anything.
 
     Args:
         values: `(steps,)`, all of it, NaN where nothing was observed.
         head: Its first steps, from which its scale comes.
         shortest: Steps of one window with its targets.
+        scaled: Whether its scale is known already, so that it need not vary.
     """
     observed = values[~np.isnan(values)]
     if not observed.size:
         return Fault("hold observations", "none, all cells are empty")
-    if constant(observed):
+    if not scaled and constant(observed):
         low, high = observed.min(), observed.max()
         received = f"{low:g} in every row" if low == high else f"{low} to {high}, too close to tell apart"
         return Fault("vary", received)
@@ -51,7 +52,12 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int) -> Fault | Non
 
 
 def usable_rows(
-    panel: Panel, known_until: np.ndarray, shortest: int, drop: bool, before: int | None = None
+    panel: Panel,
+    known_until: np.ndarray,
+    shortest: int,
+    drop: bool,
+    before: int | None = None,
+    scaled: Container[str] = (),
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Which rows can be used, and why others cannot.
 
@@ -61,6 +67,7 @@ def usable_rows(
         shortest: Steps of one window with its targets.
         drop: Whether rows may be left out.
         before: The calendar step up to which rows are judged; None: by all that they hold.
+        scaled: Names of rows whose scale is known already.
 
     Returns:
         `(rows,)`, and what is wrong with each row that is left out.
@@ -70,7 +77,8 @@ def usable_rows(
     """
     judged = panel.layout.before(panel.values, len(panel.timestamps) if before is None else before)
     rows = zip(panel.names, judged, known_until, strict=True)
-    faults = {name: fault for name, row, known in rows if (fault := fault_of(row, row[:known], shortest))}
+    found = ((name, fault_of(row, row[:known], shortest, name in scaled)) for name, row, known in rows)
+    faults = {name: fault for name, fault in found if fault}
     faults |= {name: Fault(f"hold {NUMBERS}", cell) for name, cell in panel.broken.items()}
     return sound_rows(panel.names, faults, drop), {name: str(fault) for name, fault in faults.items()}
 

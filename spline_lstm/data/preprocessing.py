@@ -80,14 +80,16 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     """
     fit.encoding.require_kinds(panel)
     drop = data.on_bad_series == "drop"
-    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before)
-    rows = _rows(panel, fit.encoding, kept)
-    number = {name: row for row, name in enumerate(fit.names)}
-    places = np.array([number.get(name, -1) for name in rows.names])
+    count = len(fit.identities)
+    of_targets = {name: row for row, name in enumerate(fit.names[:count])}
+    of_past = {name: row for row, name in enumerate(fit.names[count:], count)}
+    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before, of_targets)
+    rows, targets = _rows(panel, fit.encoding, kept), int(kept.sum())
+    places = np.array([(of_targets if row < targets else of_past).get(name, -1) for row, name in enumerate(rows.names)])
     known = places >= 0
-    targets = int(kept.sum())
     heads = rows.layout.before(rows.values, len(panel.timestamps) if before is None else before)
-    own = _scaler(list(heads), targets, fit.settings.log, data)
+    new = [head[:0] if there else head for head, there in zip(heads, known, strict=True)]  # the others have a scale
+    own = _scaler(new, targets, fit.settings.log, data)
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
     return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities), dropped=dropped)

@@ -145,8 +145,10 @@ def read_panel(
         np.repeat(np.arange(len(series)), len(params.target)),
         broken,
         findings,
-        past={name: _gridded(rows, name, series, bins) for name in covariates.past},
-        future={name: _future(every, name, series.longer(horizon), grid.append(ahead)) for name in covariates.future},
+        past={name: _covariate(rows, name, series, grid) for name in covariates.past},
+        future={
+            name: _covariate(every, name, series.longer(horizon), grid.append(ahead)) for name in covariates.future
+        },
         static={name: _static(every, name, params) for name in covariates.static},
     )
 
@@ -173,15 +175,14 @@ def _rows(series: Layout, gridded: np.ndarray) -> tuple[Layout, np.ndarray]:
     return Layout(np.repeat(series.starts, columns), np.repeat(series.lengths, columns)), values
 
 
-def _future(rows: Table, name: str, known: Layout, grid: pd.DatetimeIndex) -> Column:
-    """A column over the steps of each series and one horizon more; rows further ahead are not needed."""
+def _covariate(rows: Table, name: str, layout: Layout, grid: pd.DatetimeIndex) -> Column:
+    """A covariate on the grid: the mean of numbers in a step, the last of categories; rows after its end are left out.
+
+    What was measured in closed hours belongs to the step after them, even where no target was.
+    """
     bins = grid.searchsorted(rows.timestamps, side="left")
-    near = bins < known.ends[rows.series]
-    return _gridded(rows.at(near), name, known, bins[near])
-
-
-def _gridded(rows: Table, name: str, layout: Layout, bins: np.ndarray) -> Column:
-    """A covariate on the grid: the mean of numbers in a step, the last of categories."""
+    inside = bins < layout.ends[rows.series]
+    rows, bins = rows.at(inside), bins[inside]
     column = rows.covariates[name]
     rule = "last" if column.categories else "mean"
     values = _aggregate(column.values[:, None], layout.positions(rows.series, bins), layout.size, rule)

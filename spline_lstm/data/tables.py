@@ -241,6 +241,14 @@ def _series(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, 
         _require_each(~breaks, table[name], "ids without carriage returns", "Mend the row.")
     ids = table[columns[0]].astype(str).str.cat([table[name].astype(str) for name in columns[1:]], sep="/")
     codes, names = pd.factorize(ids, sort=True)
+    if len(columns) > 1 and any("/" in name.replace("/", "", len(columns) - 1) for name in names):
+        parts = table[list(columns)].astype(str).assign(joined=ids).drop_duplicates()
+        if (alike := parts["joined"].duplicated(keep=False)).any():
+            received = " and ".join(repr(tuple(each)) for each in parts.loc[alike, list(columns)].to_numpy()[:2])
+            raise DataError(
+                f"Columns {list(columns)} must be different ids when joined by '/'. Received: {received:.200}. "
+                "Rename a series."
+            )
     return codes, tuple(map(str, names))
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from spline_lstm.data.lags import lag_operator
 from spline_lstm.data.windows import WindowSource
 
+CHUNK = 4096  # windows
+
 
 @dataclass(frozen=True)
 class Remainder:
@@ -69,6 +71,10 @@ class RidgeForecaster:
     past_weight: float = 1.0
 
     def predict(self, source: WindowSource, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
-        """Forecast `(windows, horizon)`, standardized."""
-        inputs, level, ahead = Remainder(source, self.effects).linear_inputs(rows, origins)
-        return inputs @ self.kernel + level + ahead
+        """Forecast `(windows, horizon)`, standardized, float32."""
+        remainder, result = Remainder(source, self.effects), np.empty((len(rows), source.horizon), np.float32)
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            inputs, level, ahead = remainder.linear_inputs(rows[part], origins[part])
+            result[part] = inputs @ self.kernel + level + ahead
+        return result

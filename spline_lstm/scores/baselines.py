@@ -48,11 +48,10 @@ def baseline_forecasts(
         "moving_average": (moving_average, average),
         "seasonal_naive": (seasonal_naive, season),
     }
-    forecasts = {name: np.empty((len(windows), source.horizon), np.float32) for name in (*rules, "ridge")}
+    forecasts = {name: np.empty((len(windows), source.horizon), np.float32) for name in rules}
     for number, (rows, origins) in enumerate(windows.chunks(CHUNK)):
         part = slice(number * CHUNK, (number + 1) * CHUNK)
-        forecasts["ridge"][part] = ridge.predict(source, rows, origins)
         history = source.inputs(rows, origins)
         for name, (forecast, steps) in rules.items():
             forecasts[name][part] = forecast(history[:, -steps:], source.horizon)
-    return forecasts
+    return {**forecasts, "ridge": ridge.predict(source, windows.rows, windows.origins)}

@@ -38,7 +38,8 @@ def skill_margins(
     Args:
         forecasts: Of the model.
         baselines: `(windows, horizon)` each.
-        best: Of each row the name of its best baseline, to which its errors are relative; "" where it has no targets.
+        best: Of each row the name of its best baseline, to which its errors are relative; "" where it has no targets,
+            or that one errs by rounding only.
 
     Returns:
         Of the skill against each baseline, over all rows; of the skill against each row's best one, `(rows,)`. NaN
@@ -73,7 +74,8 @@ def skill_margins(
         ratios = _relative(weights @ model, weights @ reference)
         of_rows.append(ratios)
         for name, table in others.items():
-            against[name].append(_mean(ratios) / _mean(_relative(weights @ table, weights @ reference)))
+            others_mean = _mean(_relative(weights @ table, weights @ reference))
+            against[name].append(_mean(ratios) / np.where(others_mean > 0, others_mean, np.nan))
     whole = {name: float(_margin(np.concatenate(draws), held.sum())) for name, draws in against.items()}
     return whole, _margin(np.concatenate(of_rows), (observed > 0).sum(axis=0))
 

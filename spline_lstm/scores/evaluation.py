@@ -85,7 +85,8 @@ def evaluate_forecasts(
     for name, table in overall.items():
         table |= _means_over_series(list(per_series.values()), name)
     scores = overall.pop("model")
-    best_of_rows = [by_row[row]["best_baseline"] if row in by_row else "" for row in range(len(names))]
+    compared = {row for row, table in by_row.items() if not math.isnan(table["relative_rmse"])}
+    best_of_rows = [by_row[row]["best_baseline"] if row in compared else "" for row in range(len(names))]
     margins, margins_of_rows = skill_margins(forecasts, baselines, best_of_rows)
     for row, table in by_row.items():
         table["skill_margin"] = float(margins_of_rows[row])

@@ -13,7 +13,7 @@ from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import split_series, train_steps
 from spline_lstm.run.errors import ParamsError
 from spline_lstm.run.hours import DAY
-from spline_lstm.run.params import DataParams, SplitParams
+from spline_lstm.run.params import CovariateParams, DataParams, SplitParams
 
 PARKING = SHARED / "data/field/parking.csv"
 STEPS = [60, 900, 1800, 3600, 3 * 3600, DAY // 2, DAY]
@@ -164,6 +164,25 @@ def test_empty_rows_among_others_in_closed_hours_change_nothing(folder):
     with_empty, without = panels
     assert with_empty.values.tobytes() == without.values.tobytes()
     assert with_empty.timestamps.equals(without.timestamps)
+
+
+def test_what_is_measured_in_closed_hours_belongs_to_the_step_after_them_even_without_targets(folder):
+    table = rows_at(pd.date_range("2024-01-01", periods=24 * 20, freq="h"))
+    table["sun"] = np.arange(len(table), dtype=float)  # how late it is
+    hour = table["when"].dt.hour
+    table.loc[(hour < 9) | (hour > 17), "load"] = np.nan
+    path = folder / "night.csv"
+    table.to_csv(path, index=False)
+    params = DataParams(path=str(path), timestamp="when", target="load", closed=["17:00-09:00"])
+
+    panel = read_panel(path, params, CovariateParams(past=["sun"]), split=SPLIT)
+
+    measured = table.set_index("when")["sun"]
+    newest = panel.timestamps[0]
+    for label, found in zip(panel.timestamps, panel.past["sun"].values, strict=True):
+        of_step = measured[measured.index <= label] if label == newest else measured[newest:label].iloc[1:]
+        assert found == pytest.approx(of_step.mean())
+        newest = label
 
 
 @given(seed=st.integers(0, 1000), share=st.sampled_from([0.0, 0.1, 0.3, 0.6]), frequency=st.sampled_from(["h", "D"]))

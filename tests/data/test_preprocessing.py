@@ -9,9 +9,10 @@ from conftest import ROOT, SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spline_lstm.data.prepared import fitted, preprocessor_content
-from spline_lstm.data.preprocessing import LONGEST_LOOKBACK, _derived_lookback, prepare
+from spline_lstm.data.prepared import Fitted, fitted, preprocessor_content
+from spline_lstm.data.preprocessing import LONGEST_LOOKBACK, _derived_lookback, prepare, prepare_for_forecast
 from spline_lstm.data.series import read_panel
+from spline_lstm.run.errors import DataError
 from spline_lstm.run.files import read_pickle, write_pickle
 from spline_lstm.run.params import parse_params
 
@@ -118,3 +119,60 @@ def test_hours_of_transformers_have_a_day():
     settings = prepared_from(SHARED / "data/ETTh1.csv", "date", ["HUFL", "MULL", "OT"])[0].settings
 
     assert (settings.seasons, settings.lookback) == ((24,), 480)
+
+
+@pytest.fixture
+def sold(tmp_path):
+    """Two products of positive sales, with the weather, as a run with logarithms prepares them; and the file."""
+    rng, path = np.random.default_rng(0), tmp_path / "sold.csv"
+    days = pd.date_range("2024-01-01", periods=200, freq="D")
+    parts = [
+        pd.DataFrame({"day": days, "item": name, "sold": rng.gamma(9, 2, 200) + 1, "temp": rng.normal(size=200)})
+        for name in ("a", "b")
+    ]
+    table = pd.concat(parts)
+    table.to_csv(path, index=False)
+    columns = {"path": str(path), "timestamp": "day", "target": "sold", "series_id": "item", "log": True}
+    sections = {"data": columns, "covariates": {"past": ["temp"]}, "windows": {"horizon": 5, "lookback": 14}}
+    params = parse_params({"run_id": "sold", **sections})
+    return prepare(read_panel(path, params.data, params.covariates), params), params, table, path
+
+
+def again(sold, table):
+    """Another file, prepared as the run was."""
+    before, params, _, path = sold
+    table.to_csv(path, index=False)
+    fit = Fitted(before.channels, before.settings, before.scaler, before.source.identities, before.encoding)
+    return prepare_for_forecast(read_panel(path, params.data, params.covariates), fit, params.data)
+
+
+def test_a_known_series_may_be_zero_or_the_same_all_through_a_new_file(sold):
+    before, _, table, _ = sold
+    rows = (table["item"] == "a").to_numpy() & (table["day"] > "2024-06-20").to_numpy()
+
+    with_zeros = again(sold, table.assign(sold=table["sold"].mask(rows, 0.0)))
+    same = again(sold, table.assign(sold=table["sold"].mask(table["item"] == "a", 7.0)))
+
+    for series in (with_zeros, same):
+        assert series.names[:2] == ("a", "b")
+        assert not series.dropped
+        np.testing.assert_array_equal(series.scaler.mean, before.scaler.mean)
+        assert np.isfinite(series.source.filled.settled).all()
+
+
+def test_a_new_series_must_vary_and_have_logarithms(sold):
+    table = sold[2]
+    other = table[table["item"] == "a"].assign(item="c")
+
+    for values, said in ((7.0, "'c' must vary"), (-other["sold"], "needs targets above zero")):
+        with pytest.raises(DataError, match=said):
+            again(sold, pd.concat([table, other.assign(sold=values)]))
+
+
+def test_a_new_series_with_the_name_of_a_past_covariate_is_unknown(sold):
+    table = sold[2]
+    named = sold[0].channels[2:]
+
+    series = again(sold, pd.concat([table, table[table["item"] == "a"].assign(item=named[0])]))
+
+    assert series.source.identities.tolist() == [1, 0, 2]

@@ -118,6 +118,15 @@ def test_two_id_columns_are_joined(folder):
     assert panel.names == ("x/01", "x/1", "y/01", "y/1")
 
 
+def test_id_columns_that_would_be_one_id_are_refused(folder):
+    rows = [f"{shop},{item},2024-01-0{day},{day}\n" for shop, item in (("x/1", "a"), ("x", "1/a")) for day in (1, 2, 3)]
+
+    with pytest.raises(DataError, match=r"when joined by '/'\. Received: \('x/1', 'a'\) and \('x', '1/a'\)"):
+        read_text(folder, "shop,item,time,load\n" + "".join(rows), series_id=["shop", "item"])
+    alone = "".join(rows[:3])
+    assert read_text(folder, "shop,item,time,load\n" + alone, series_id=["shop", "item"]).names == ("x/1/a",)
+
+
 @pytest.mark.parametrize("as_written", [str, int, "category"])
 def test_parquet_ids_are_the_text_of_their_cells(folder, as_written):
     table = pd.concat([hourly(name, [0, 1, 2], [1.0, 2.0, 3.0]) for name in ("10", "9")])

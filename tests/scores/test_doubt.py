@@ -133,3 +133,30 @@ def test_a_row_without_targets_has_no_margin_and_changes_no_other():
 
     assert two == pytest.approx(three)
     np.testing.assert_allclose(of_three, [*of_two, np.nan])
+
+
+def test_a_row_that_a_baseline_hits_but_for_rounding_leaves_the_margin_to_the_others():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(200, HORIZON))
+    rows, origins = np.repeat([0, 1], 100), np.tile(np.arange(100), 2)
+    baseline = np.where(rows[:, None] == 0, 2 * noise, 1e-9 * noise)  # of the second row, a product no longer sold
+    forecasts = forecasts_of(np.zeros_like(noise), noise, rows, origins)
+
+    both = evaluate_forecasts(forecasts, {"other": baseline}, ("a", "b"), np.ones(2))
+    one = evaluate_forecasts(forecasts.of(np.arange(100)), {"other": baseline[:100]}, ("a",), np.ones(1))
+
+    assert both["metrics"]["skill"] == pytest.approx(one["metrics"]["skill"])
+    assert both["metrics"]["skill_margin"] == pytest.approx(one["metrics"]["skill_margin"], rel=0.1)
+    assert both["per_series"]["b"]["skill_margin"] is None
+    assert verdict(both["metrics"]) == BETTER
+
+
+def test_draws_in_which_a_baseline_has_no_error_are_left_out():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(40, HORIZON))
+    rare = np.where(np.arange(40)[:, None] < 2, 1.0, 0.0) * np.ones(HORIZON)  # an intermittent series
+    forecasts = forecasts_of(np.zeros_like(noise), 0.1 * noise, np.zeros(40, int), np.arange(40))
+
+    margins, _ = skill_margins(forecasts, {"often": noise, "rare": rare}, ["often"])
+
+    assert np.isfinite([margins["often"], margins["rare"]]).all()
