@@ -20,7 +20,7 @@ from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
 from spline_lstm.data.scaling import StandardScaler, never_negative, spread_follows_level
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
-from spline_lstm.data.windows import SPLITS, UNKNOWN, WindowSource, split_series
+from spline_lstm.data.windows import UNKNOWN, WindowSource, split_series
 from spline_lstm.run.errors import DataError, InsufficientDataError
 from spline_lstm.run.params import DataParams, Params
 
@@ -40,7 +40,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     Raises:
         ParamsError: The splits are not in order.
         DataError: A series is unusable.
-        InsufficientDataError: A split has no window.
+        InsufficientDataError: The train split has no window; those of others are asked for where they are needed.
     """
     layout, horizon = panel.layout, params.windows.horizon
     if len(panel.timestamps) < 3 * (horizon + 1):
@@ -59,9 +59,8 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data)
     identities = np.arange(1, kept.sum() + 1, dtype=np.int32)
     prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, identities), dropped=dropped, splits=splits)
-    windows = {split: prepared.windows(split) for split in SPLITS}
     # A row is known by its number from 1, if training sees a window of it.
-    identities[~np.isin(identities - 1, windows["train"].first_rows)] = UNKNOWN
+    identities[~np.isin(identities - 1, prepared.windows("train").first_rows)] = UNKNOWN
     return prepared
 
 

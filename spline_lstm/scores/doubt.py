@@ -74,8 +74,8 @@ def skill_margins(
         ratios = _relative(weights @ model, weights @ reference)
         of_rows.append(ratios)
         for name, table in others.items():
-            others_mean = _mean(_relative(weights @ table, weights @ reference))
-            against[name].append(_mean(ratios) / np.where(others_mean > 0, others_mean, np.nan))
+            of_other = _mean(_relative(weights @ table, weights @ reference))
+            against[name].append(_mean(ratios) / np.where(of_other > 0, of_other, np.nan))
     whole = {name: float(_margin(np.concatenate(draws), held.sum())) for name, draws in against.items()}
     return whole, _margin(np.concatenate(of_rows), (observed > 0).sum(axis=0))
 

@@ -46,7 +46,8 @@ class _Fit:
 def score_folds(params: Params, folds: Sequence[Fold]) -> list[FoldScores]:
     """Fit for the first of some folds, and score all of them with that model.
 
-    A fold with nothing to score, as in an outage, is passed over; the next one is fitted for if it was the first.
+    A fold with nothing to score, as in an outage, is passed over, but fitted for all the same: else rows after a later
+    fold's origins would decide which fit forecasts it.
 
     What is learned is a function of rows up to the first fold's cutoff; what a fold's forecasts and intervals are made
     from, of rows up to their origins.
