@@ -18,6 +18,7 @@ FEWEST_ROWS = 3  # of a series that votes
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
 COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
+DAY = pd.Timedelta("1D")
 BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
@@ -26,12 +27,7 @@ COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n
 
 def vote_frequency(rows: Table) -> str:
     """The step that most series have, by the votes of the `VOTERS` longest ones."""
-    counts = np.bincount(rows.series)
-    ends = np.cumsum(counts)
-    longest = np.argsort(-counts, kind="stable")[:VOTERS]
-    voters = [longest[0], *(code for code in longest[1:] if counts[code] >= FEWEST_ROWS)]
-    heads = (_head(rows.timestamps[ends[code] - counts[code] : ends[code]]) for code in voters)
-    return Counter(infer_frequency(head) for head in heads).most_common(1)[0][0]
+    return Counter(infer_frequency(head) for head in _heads(rows)).most_common(1)[0][0]
 
 
 def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
@@ -83,16 +79,25 @@ def _months(timestamps: pd.DatetimeIndex) -> str | None:
     return f"{apart // length if apart > length else ''}{unit}{'E' if ends else 'S'}{anchor}"
 
 
-def full_grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None, rows: int) -> pd.DatetimeIndex:
-    """Labels from the first observation on to the first label not before the last one."""
+def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None) -> pd.DatetimeIndex:
+    """Labels from the first observation on to the first label not before the last one.
+
+    Args:
+        rows: In order of series and time.
+        clock: Their timestamps, sorted and distinct.
+        frequency: Of the grid.
+        anchor: A label of it; None: it is inferred.
+    """
     try:
         offset = pd.tseries.frequencies.to_offset(frequency)
-        if offset.n < 1 or timestamps[-1] + offset <= timestamps[-1]:
+        if offset.n < 1 or clock[-1] + offset <= clock[-1]:
             raise ValueError("it does not step forward")
-        start, steps = _extent(timestamps, offset, anchor)
-        if steps <= MOST_STEPS_PER_ROW * rows:
+        several = _several(rows, (clock[0] + 2 * offset) - (clock[0] + offset))
+        start = _first_label(clock, offset, several, rows.timezone) if anchor is None else _after(clock, offset, anchor)
+        steps = _steps(start, clock[-1], offset)
+        if steps <= MOST_STEPS_PER_ROW * len(rows.timestamps):
             grid = pd.date_range(start, periods=steps, freq=offset)
-            return grid[: int(grid.searchsorted(timestamps[-1], side="left")) + 1]
+            return grid[: int(grid.searchsorted(clock[-1], side="left")) + 1]
     except (ValueError, OverflowError) as error:
         raise ParamsError(
             "`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS, "
@@ -100,38 +105,65 @@ def full_grid(timestamps: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp
         ) from error
     raise DataError(
         f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
-        f"from {timestamps[0]} to {timestamps[-1]} for {rows} rows. Mend data.frequency, or a wrong timestamp."
+        f"from {clock[0]} to {clock[-1]} for {len(rows.timestamps)} rows. Mend data.frequency, or a wrong timestamp."
     )
 
 
-def _extent(timestamps: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp | None) -> tuple[pd.Timestamp, int]:
-    """The first label of a grid, and how many reach over the last observation."""
-    first, last = timestamps[0], timestamps[-1]
+def last_is_over(rows: Table, full: pd.DatetimeIndex, last: pd.Timestamp) -> bool:
+    """Whether no row of the last step of a grid is yet to come; its only step passes for one that is over."""
+    return len(full) == 1 or not _several(rows, full[-1] - full[-2]) or full[-1] - last < _median_apart(rows)
+
+
+def _several(rows: Table, step: pd.Timedelta) -> bool:
+    """Whether a series has several rows in a step."""
+    return 2 * _median_apart(rows) <= step
+
+
+def _first_label(clock: pd.DatetimeIndex, offset: Any, several: bool, timezone: str) -> pd.Timestamp:
+    """The first label that is late enough: each stands after the latest of the older rows that are meant for it.
+
+    Of one row in a step that is the jitter: zero for a regular clock, and of a jittered one labels stand later than
+    its nominal time, never earlier. Several rows are of the step that they lie in, counted from a local midnight: of
+    hours, the latest of a day is 23:00. Labels of a calendar share a time of day, found in the same way, in UTC.
+    """
+    first = clock[0]
+    if isinstance(offset, pd.offsets.BusinessHour):
+        return offset.rollforward(first)
+    ticks = isinstance(offset, pd.tseries.offsets.Tick)
+    step = pd.Timedelta(offset) if ticks else DAY
+    late = (_head(clock) - first + step / 2) % step - step / 2
+    if several or (not ticks and late.max() - late.min() > step / 2):
+        midnight = _midnight(first, timezone if ticks else "UTC")
+        phase = (clock[: len(clock) // HEAD_SHARE + 1] - midnight) % step
+        late = phase - phase[0]
+    start = first + max(late.max(), pd.Timedelta(0))
+    return start if ticks else offset.rollforward(start)
+
+
+def _midnight(moment: pd.Timestamp, timezone: str) -> pd.Timestamp:
+    """The one before it, or itself, UTC without offset."""
+    return moment.tz_localize("UTC").tz_convert(timezone).normalize().tz_convert("UTC").tz_localize(None)
+
+
+def _after(clock: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp) -> pd.Timestamp:
+    """The first label not before the first row on the grid that has a label at `anchor`."""
+    first = clock[0]
     if isinstance(offset, pd.tseries.offsets.Tick):
-        step = pd.Timedelta(offset)
-        late = _jitter(_head(timestamps) - first, step) if anchor is None else _nanoseconds(first, anchor) % step.value
-        start = first + pd.Timedelta(late)
-        return start, max(0, -(_nanoseconds(last, start) // step.value)) + 1
-    start = offset.rollforward(first)
-    if anchor is not None:
-        start = start.normalize() + (anchor - anchor.normalize())
-        start = start if start >= first else start + offset
-    return start, len(pd.date_range(start, last, freq=offset)) + 1
+        return first + pd.Timedelta(_nanoseconds(first, anchor) % pd.Timedelta(offset).value)
+    start = offset.rollforward(first).normalize() + (anchor - anchor.normalize())
+    return start if start >= first else start + offset
+
+
+def _steps(start: pd.Timestamp, last: pd.Timestamp, offset: Any) -> int:
+    """How many labels from the first one on reach over the last row, or one more."""
+    if isinstance(offset, pd.tseries.offsets.Tick):
+        return max(0, -(_nanoseconds(last, start) // pd.Timedelta(offset).value)) + 1
+    return len(pd.date_range(start, last, freq=offset)) + 2  # pandas rolls the end back by its own time of day
 
 
 def _nanoseconds(start: pd.Timestamp, end: pd.Timestamp) -> int:
     """From one to the other; a Timedelta ends at 292 years."""
     return end.value - start.value
-
-
-def _jitter(elapsed: pd.TimedeltaIndex, step: pd.Timedelta) -> pd.Timedelta:
-    """How late a label must be for jittered observations to fall into the step they are meant for.
-
-    Zero for a regular clock. The labels of a jittered one stand after the latest of the head's
-    observations, so each is complete at its label: later than its nominal time, never earlier.
-    """
-    phase = (elapsed + step / 2) % step - step / 2
-    return max(phase.max(), pd.Timedelta(0))
 
 
 def closed_hours(rows: Table, full: pd.DatetimeIndex, frequency: str, timezone: str, train: int) -> tuple[str, ...]:
@@ -140,6 +172,21 @@ def closed_hours(rows: Table, full: pd.DatetimeIndex, frequency: str, timezone: 
     bins = labels.searchsorted(filled, side="left")
     observed = np.bincount(bins, minlength=len(labels))[: len(labels)] > 0  # later rows have no bin
     return infer_closed(labels, observed, frequency, timezone)
+
+
+def _heads(rows: Table) -> list[pd.DatetimeIndex]:
+    """The oldest timestamps of the longest series."""
+    counts = np.bincount(rows.series)
+    ends = np.cumsum(counts)
+    longest = np.argsort(-counts, kind="stable")[:VOTERS]
+    voters = [longest[0], *(code for code in longest[1:] if counts[code] >= FEWEST_ROWS)]
+    return [_head(rows.timestamps[ends[code] - counts[code] : ends[code]]) for code in voters]
+
+
+def _median_apart(rows: Table) -> pd.Timedelta:
+    """The time between rows of a series; the longest there is where each has but one."""
+    apart = np.concatenate([np.diff(head.asi8) for head in _heads(rows)])
+    return pd.Timedelta(int(np.median(apart))) if apart.size else pd.Timedelta.max / 4
 
 
 def _head(timestamps: pd.DatetimeIndex) -> pd.DatetimeIndex:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -14,12 +15,14 @@ import pandas as pd
 from spline_lstm.data.closed import closed_labels, following_timestamps, open_grid
 from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
-from spline_lstm.data.grid import closed_hours, full_grid, vote_frequency
+from spline_lstm.data.grid import closed_hours, full_grid, last_is_over, vote_frequency
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.tables import Stretch, Table, id_column, read_table
 from spline_lstm.data.windows import train_steps
 from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import CovariateParams, DataParams, SplitParams
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,12 @@ def read_panel(
     if stretch is not None:
         clock = clock.union([stretch.until])
     frequency = params.frequency or vote_frequency(rows)
-    full = full_grid(clock, frequency, anchor, len(rows.timestamps))
+    full = full_grid(rows, clock, frequency, anchor)
+    if params.aggregate == "sum" and not last_is_over(rows, full, clock[-1]):
+        full = full[:-1]
+        log.warning("left out: rows after %s, whose step is not over at the last one, %s", full[-1], clock[-1])
+        every = every.within(Stretch(None, full[-1], every.timestamps.max()))
+        rows = rows.within(Stretch(None, full[-1], full[-1]))
     closed = params.closed or ()
     if params.closed is None and split is not None:
         closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split))
@@ -114,10 +122,10 @@ def read_panel(
         series = Layout(series.starts, len(grid) - series.starts)
     targets = _aggregate(rows.values, series.positions(rows.series, bins), series.size, params.aggregate)
     layout, values = _rows(series, targets)
-    names = _row_names(table.ids, params.target)
+    names = _row_names(every.ids, params.target)
     findings = {
         "rows": len(table.series),
-        "series": len(table.ids),
+        "series": len(every.ids),
         "sorted": _is_sorted(order, table.series),
         "duplicates": repeats,
         "first": str(clock[0]),
@@ -131,7 +139,7 @@ def read_panel(
         },
         "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
-    broken = {name: table.broken[key] for key in table.broken for name in _row_names((key,), params.target)}
+    broken = {name: every.broken[key] for key in every.broken for name in _row_names((key,), params.target)}
     return Panel(
         values,
         layout,
@@ -141,7 +149,7 @@ def read_panel(
         frequency,
         closed,
         names,
-        table.ids,
+        every.ids,
         np.repeat(np.arange(len(series)), len(params.target)),
         broken,
         findings,
