@@ -65,7 +65,7 @@ def _walk(params: Params, workers: int) -> tuple[list[FoldScores], list[Fold]]:
     """
     path, horizon = Path(params.data.path), params.windows.horizon
     panel = read_panel(path, params.data, params.covariates, horizon, split=params.split)
-    folds = walk_forward(panel.timestamps, params)
+    folds = walk_forward(panel.timestamps, params, panel.timezone)
     del panel
     tasks = [(params, group) for group in fitted_together(folds, params.backtest.refit)]
     log.info("%d folds from %s to %s, %d fits", len(folds), folds[0].cutoff, folds[-1].until, len(tasks))

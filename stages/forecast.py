@@ -65,7 +65,8 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
         }
     )
     covariates = CovariateParams.model_validate(preprocessor["covariates"])
-    panel = read_panel(input_path, data, covariates, fit.settings.horizon, pd.Timestamp(fit.settings.anchor))
+    anchor, categorical = pd.Timestamp(fit.settings.anchor), fit.encoding.categorical
+    panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
     series = prepare_for_forecast(panel, fit, data)
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))

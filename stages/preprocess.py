@@ -124,6 +124,8 @@ def _log_covariates(covariates: Mapping[str, Mapping[str, Any]]) -> None:
         for name, found in covariates.items()
     ]
     log.info("covariates: %s", ", ".join(columns))
+    if constant := [name for name, found in covariates.items() if found["constant"]]:
+        log.warning("constant in train rows, from which nothing can be learned of them: %s", ", ".join(constant))
     unknown = [f"{name}: {', '.join(found['unknown']):.200}" for name, found in covariates.items() if found["unknown"]]
     if unknown:
         log.warning("categories of which train rows hold none or few, counted as unknown: %s", "; ".join(unknown))

@@ -142,6 +142,7 @@ def test_the_log_says_which_covariates_were_read_and_what_is_unknown(project):
         "role": "past",
         "categories": 1,
         "unknown": ["windy"],
+        "constant": False,
         "missing_share": 0.0,
     }
 

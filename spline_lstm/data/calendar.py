@@ -63,6 +63,7 @@ class Calendar:
         weekdays: Whether weekdays are told apart.
         times_of_year: Splines around a year; 0: none.
         mean: Of each feature over train rows.
+        varies: Whether each does in train rows; others, of which nothing was learned, are zero.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -73,6 +74,7 @@ class Calendar:
     weekdays: bool
     times_of_year: Annotated[int, Field(ge=0, le=TIMES_OF_YEAR)]
     mean: tuple[float, ...] = ()
+    varies: tuple[bool, ...] = ()
 
     @classmethod
     def fit(cls, train: pd.DatetimeIndex, timezone: str, holidays: str | None, clock: bool) -> Calendar:
@@ -94,7 +96,9 @@ class Calendar:
             bool(clock and step <= DAY),
             TIMES_OF_YEAR * bool(clock and yearly),
         )
-        return replace(unfitted, mean=tuple(unfitted._raw(train).mean(axis=0).tolist()))
+        raw = unfitted._raw(train)
+        varies = raw.max(axis=0) > raw.min(axis=0)
+        return replace(unfitted, mean=tuple(raw.mean(axis=0).tolist()), varies=tuple(varies.tolist()))
 
     @classmethod
     def restore(cls, content: Mapping[str, Any]) -> Calendar:
@@ -110,7 +114,7 @@ class Calendar:
 
     def content(self) -> dict[str, Any]:
         """Plain builtins."""
-        return {**asdict(self), "mean": list(self.mean)}
+        return {**asdict(self), "mean": list(self.mean), "varies": list(self.varies)}
 
     @property
     def names(self) -> list[str]:
@@ -124,7 +128,7 @@ class Calendar:
 
     def features(self, timestamps: pd.DatetimeIndex) -> np.ndarray:
         """`(time, features)`, float32, of mean zero over train rows."""
-        return (self._raw(timestamps) - np.array(self.mean)).astype(np.float32)
+        return ((self._raw(timestamps) - np.array(self.mean)) * np.array(self.varies)).astype(np.float32)
 
     def _raw(self, timestamps: pd.DatetimeIndex) -> np.ndarray:
         return np.concatenate(list(self._groups(timestamps).values()), axis=1)

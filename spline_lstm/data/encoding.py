@@ -42,6 +42,7 @@ class Encoder:
         mean: Of numbers.
         std: Of numbers, positive.
         bends: Standardized numbers from which on one more feature grows, so that a response can be bent.
+        varies: Whether train rows tell anything of it; else it becomes no feature, which nothing was learned of.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -50,6 +51,7 @@ class Encoder:
     mean: float = 0.0
     std: Annotated[float, Field(gt=0)] = 1.0
     bends: tuple[float, ...] = ()
+    varies: bool = True
 
     @classmethod
     def fit(cls, train: Column, bent: bool = False) -> Encoder:
@@ -58,9 +60,11 @@ class Encoder:
         if train.categories:
             counts = np.bincount(known.astype(int), minlength=len(train.categories))
             frequent = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
-            return cls(tuple(train.categories[code] for code in sorted(frequent[counts[frequent] > 0])))
+            categories = tuple(train.categories[code] for code in sorted(frequent[counts[frequent] > 0]))
+            told = len(categories) + (known.size < train.values.size)  # an empty cell is not like the others
+            return cls(categories, varies=bool(categories) and told > 1)
         if not known.size or constant(known):
-            return cls(mean=float(known[0]) if known.size else 0.0)
+            return cls(mean=float(known[0]) if known.size else 0.0, varies=False)
         mean, std = float(np.mean(known)), float(np.std(known))
         curved = bent and len(np.unique(known)) >= FEWEST_OF_A_CURVE
         bends = np.unique(np.quantile((known - mean) / std, BENDS)) if curved else ()
@@ -82,12 +86,16 @@ class Encoder:
 
     def names(self, column: str) -> list[str]:
         """Of the features."""
+        if not self.varies:
+            return []
         if self.categories is not None:
             return [f"{column}={category}" for category in self.categories]
         return [column, *(f"{column} over {bend * self.std + self.mean:.4g}" for bend in self.bends)]
 
     def encode(self, column: Column) -> np.ndarray:
         """Features `(n, features)`, NaN where a cell is empty; an unknown category has no indicator."""
+        if not self.varies:
+            return np.empty((len(column.values), 0))
         missing = np.isnan(column.values)
         if self.categories is not None:
             place = {category: index for index, category in enumerate(self.categories)}
@@ -104,7 +112,3 @@ class Encoder:
         """Categories of a column that have no indicator, in order."""
         known = self.categories or ()
         return [category for category in column.categories if category not in known]
-
-    def takes(self, column: Column) -> bool:
-        """Whether a column holds numbers or categories as the fitted one did; an empty one fits both."""
-        return (self.categories is not None) == bool(column.categories) or bool(np.isnan(column.values).all())

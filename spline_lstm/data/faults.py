@@ -48,6 +48,9 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, scaled: bool =
         return Fault(f"have {shortest} steps, a window and its horizon", str(len(values)), InsufficientDataError)
     if np.isnan(head).all():
         return Fault("hold observations in the train split", "none")
+    known = head[~np.isnan(head)]
+    if not scaled and constant(known):
+        return Fault("vary in the train split", f"{known[0]:g} in every row of it")
     return None
 
 

@@ -17,6 +17,7 @@ VOTERS = 50  # series that decide on the step
 FEWEST_ROWS = 3  # of a series that votes
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
+MOST_STEPS = 10_000_000
 COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
 DAY = pd.Timedelta("1D")
 BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
@@ -95,7 +96,8 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
         several = _several(rows, (clock[0] + 2 * offset) - (clock[0] + offset))
         start = _first_label(clock, offset, several, rows.timezone) if anchor is None else _after(clock, offset, anchor)
         steps = _steps(start, clock[-1], offset)
-        if steps <= MOST_STEPS_PER_ROW * len(rows.timestamps):
+        most = min(MOST_STEPS_PER_ROW * len(rows.timestamps), MOST_STEPS)
+        if steps <= most:
             grid = pd.date_range(start, periods=steps, freq=offset)
             return grid[: int(grid.searchsorted(clock[-1], side="left")) + 1]
     except (ValueError, OverflowError) as error:
@@ -104,7 +106,7 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
             f"whose grid ends before the year 2262. Received: {frequency!r:.40}."
         ) from error
     raise DataError(
-        f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row. Received: {steps} steps of {frequency} "
+        f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row, here {most}. Received: {steps} of {frequency} "
         f"from {clock[0]} to {clock[-1]} for {len(rows.timestamps)} rows. Mend data.frequency, or a wrong timestamp."
     )
 

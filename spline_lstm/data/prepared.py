@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import FilledSeries
+from spline_lstm.data.grid import MOST_STEPS
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.roles import Encoding
 from spline_lstm.data.scaling import StandardScaler
@@ -22,7 +23,7 @@ from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, read_npz
 from spline_lstm.run.params import CovariateParams, DataParams
 
-Steps = Annotated[int, Field(gt=0, le=10_000_000)]
+Steps = Annotated[int, Field(gt=0, le=MOST_STEPS)]
 Length = Annotated[float, Field(gt=0)]
 Identity = Annotated[int, Field(ge=0, lt=1 << 31)]
 

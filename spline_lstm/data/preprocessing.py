@@ -17,7 +17,7 @@ from spline_lstm.data.phases import ROUNDING
 from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings, held_once
 from spline_lstm.data.repetition import best_repeated
 from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
-from spline_lstm.data.scaling import StandardScaler, never_negative, spread_follows_level
+from spline_lstm.data.scaling import StandardScaler, never_negative, require_near, spread_follows_level
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
 from spline_lstm.data.windows import UNKNOWN, WindowSource, split_series
@@ -48,7 +48,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
             f"The series must have at least {3 * (horizon + 1)} steps for a horizon of {horizon} in three splits. "
             f"Received: {len(panel.timestamps)}. Give more data, or shorten windows.horizon."
         )
-    splits = split_series(panel.timestamps, params.split)
+    splits = split_series(panel.timestamps, params.split, panel.timezone)
     settings = _resolve(params, panel, splits.train)
     encoding = Encoding.fit(panel, splits.train, params.covariates, settings.timezone)
     drop = params.data.on_bad_series == "drop"
@@ -56,7 +56,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     kept, dropped = usable_rows(panel, known_until, settings.lookback + horizon, drop, before)
     rows = _rows(panel, encoding, kept)
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
-    scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data)
+    scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data, encoding)
     identities = np.arange(1, kept.sum() + 1, dtype=np.int32)
     prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, identities), dropped=dropped, splits=splits)
     # A row is known by its number from 1, if training sees a window of it.
@@ -74,10 +74,8 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
         before: The calendar step up to which series are judged and scaled; None: by all that they hold.
 
     Raises:
-        DataError: A covariate is of another kind than in the run, a series is unusable, or it has fewer steps than
-            one lookback.
+        DataError: A series is unusable, or has fewer steps than one lookback.
     """
-    fit.encoding.require_kinds(panel)
     drop = data.on_bad_series == "drop"
     count = len(fit.identities)
     of_targets = {name: row for row, name in enumerate(fit.names[:count])}
@@ -88,14 +86,19 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     known = places >= 0
     heads = rows.layout.before(rows.values, len(panel.timestamps) if before is None else before)
     new = [head[:0] if there else head for head, there in zip(heads, known, strict=True)]  # the others have a scale
-    own = _scaler(new, targets, fit.settings.log, data)
+    own = _scaler(new, targets, fit.settings.log, data, fit.encoding)
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
     return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities), dropped=dropped)
 
 
-def _scaler(heads: Sequence[np.ndarray], targets: int, log: bool, data: DataParams) -> StandardScaler:
-    """Statistics of rows to forecast and then of past covariates, which are never logarithms and have no bounds."""
+def _scaler(
+    heads: Sequence[np.ndarray], targets: int, log: bool, data: DataParams, encoding: Encoding
+) -> StandardScaler:
+    """Statistics of rows to forecast and then of past covariates, which are never logarithms and have no bounds.
+
+    A past covariate that stands still in one series has the spread that it has in all.
+    """
     logs = np.array([log and row < targets and not (head <= 0).any() for row, head in enumerate(heads)], bool)
     if data.log and not logs[:targets].all():
         raise DataError(
@@ -109,7 +112,10 @@ def _scaler(heads: Sequence[np.ndarray], targets: int, log: bool, data: DataPara
     maximum = np.full(len(heads), np.inf)
     if data.maximum is not None:
         maximum[:targets] = data.maximum
-    return StandardScaler.fit(heads, logs).bounded(minimum, maximum)
+    spreads = np.ones(len(heads))
+    if past := encoding.past_spreads():
+        spreads[targets:] = np.tile(past, (len(heads) - targets) // len(past))
+    return StandardScaler.fit(heads, logs, spreads).bounded(minimum, maximum)
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,10 @@ def _series(
 ) -> dict[str, Any]:
     """What series and a prepared run have in common."""
     layout = rows.layout
-    filled = fill_gaps(scaler.transform(rows.values, layout), layout, settings.used_seasons, settings.decay)
+    standardized = scaler.transform(rows.values, layout)
+    for name, row in zip(rows.names, layout.split(standardized), strict=True):
+        require_near(f"Series {name!r}", row)
+    filled = fill_gaps(standardized, layout, settings.used_seasons, settings.decay)
     codes = np.flatnonzero(rows.kept)
     lacking = lacking_ahead(panel)
     covariates = Covariates(

@@ -12,8 +12,8 @@ import numpy as np
 from spline_lstm.data.calendar import Calendar
 from spline_lstm.data.encoding import Column, Encoder
 from spline_lstm.data.layout import Layout
+from spline_lstm.data.scaling import require_near
 from spline_lstm.data.series import Panel
-from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import CovariateParams
 
 
@@ -65,30 +65,19 @@ class Encoding:
         }
         return {**roles, "calendar": self.calendar.content()}
 
-    def require_kinds(self, panel: Panel) -> None:
-        """Refuse columns that hold text where the run had numbers, or the other way round.
-
-        Raises:
-            DataError: A column does; the message names it.
-        """
-        for role in ("past", "future", "static"):
-            for name, encoder in getattr(self, role).items():
-                column = getattr(panel, role)[name]
-                if not encoder.takes(column):
-                    wanted, found = ("numbers", "text") if column.categories else ("text", "numbers")
-                    shown = f" such as {column.categories[0]!r:.80}" if column.categories else ""
-                    raise DataError(
-                        f"Column {name!r} must hold {wanted}, as in the run. Received: {found}{shown}. "
-                        "Mend the column, or make a run with it as it is."
-                    )
+    @property
+    def categorical(self) -> set[str]:
+        """The columns whose cells are texts."""
+        roles = (self.past, self.future, self.static)
+        return {name for role in roles for name, encoder in role.items() if encoder.categories is not None}
 
     def past_names(self) -> list[str]:
         """Of the rows that each series' past covariates become."""
-        return [
-            feature
-            for name, encoder in self.past.items()
-            for feature in ([name] if encoder.categories is None else encoder.names(name))
-        ]
+        return [feature for name, encoder in self.past.items() for feature in encoder.names(name)]
+
+    def past_spreads(self) -> list[float]:
+        """Standard deviation of each of these over the train rows of all series, original units."""
+        return [encoder.std for name, encoder in self.past.items() for _ in encoder.names(name)]
 
     def past_rows(self, panel: Panel, kept: np.ndarray) -> tuple[np.ndarray, Layout]:
         """Past covariates as rows in original units, those of one series after the other, NaN where missing.
@@ -102,7 +91,8 @@ class Encoding:
         column = 0
         for name, encoder in self.past.items():
             values = panel.past[name]
-            part = values.values[:, None] if encoder.categories is None else encoder.encode(values)
+            numbers = encoder.varies and encoder.categories is None
+            part = values.values[:, None] if numbers else encoder.encode(values)
             table[:, column : column + part.shape[1]] = part
             column += part.shape[1]
         parts = [
@@ -134,7 +124,8 @@ class Encoding:
 
         Returns:
             By column, its `role`; how many `categories` are told apart, 0 of numbers; those that count as `unknown`;
-            the `missing_share` of steps, those ahead included where it is known in advance, or of series.
+            whether it is `constant` in train rows, and so not used; the `missing_share` of steps, those ahead included
+            where it is known in advance, or of series.
         """
         unknown = self.unknown(panel)
         return {
@@ -142,6 +133,7 @@ class Encoding:
                 "role": role,
                 "categories": len(encoder.categories or ()),
                 "unknown": unknown.get(name, []),
+                "constant": not encoder.varies,
                 "missing_share": float(np.isnan(getattr(panel, role)[name].values).mean()),
             }
             for role in ("past", "future", "static")
@@ -179,6 +171,8 @@ def lacking_ahead(panel: Panel) -> dict[int, str]:
 
 def _encoded(encoders: Mapping[str, Encoder], columns: Mapping[str, Column], length: int) -> np.ndarray:
     parts = [encoder.encode(columns[name]) for name, encoder in encoders.items()]
+    for name, part in zip(encoders, parts, strict=True):
+        require_near(f"Column {name!r}", part)
     return np.concatenate([np.empty((length, 0)), *parts], axis=1)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.data.layout import Layout
+from spline_lstm.run.errors import DataError
 
 FEWEST_CYCLES = 5
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
@@ -16,6 +17,7 @@ IN_ORDER = 0.7  # correlation of their ranks, in which a few outliers have no we
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
 RELATIVE_ROUNDING = 8 * np.finfo(float).eps  # of a number, after a few sums
 SMALLEST_SPREAD = 1e-140  # the variance of many rows is a number, too
+FARTHEST = 1e12  # standard deviations, whose squares have sums in single precision
 LARGEST_LOG = 700.0  # whose exponential is still a number
 
 
@@ -59,16 +61,20 @@ class StandardScaler:
         return scaler
 
     @classmethod
-    def fit(cls, train: Iterable[np.ndarray], logs: Sequence[bool] | np.ndarray) -> StandardScaler:
+    def fit(
+        cls, train: Iterable[np.ndarray], logs: Sequence[bool] | np.ndarray, otherwise: float | np.ndarray = 1.0
+    ) -> StandardScaler:
         """Fit on the observed entries of each row's train steps, `(steps,)` each, NaN where nothing was observed.
 
-        A row without spread keeps its own scale. Nothing is bounded.
+        Nothing is bounded.
 
         Args:
             train: Of each row; positive where logarithms are taken.
             logs: `(rows,)`, whether they are.
+            otherwise: `(rows,)`, the standard deviation of a row that has none.
         """
-        statistics = [_statistics(row[~np.isnan(row)], log) for row, log in zip(train, logs, strict=True)]
+        rows = zip(train, logs, np.broadcast_to(otherwise, len(logs)), strict=True)
+        statistics = [_statistics(row[~np.isnan(row)], log, std) for row, log, std in rows]
         mean, std, spread, lowest = np.array(statistics, float).reshape(-1, 4).T
         nothing = np.full(len(mean), np.inf)
         return cls(mean, std, spread, lowest, np.asarray(logs, bool), -nothing, nothing)
@@ -154,14 +160,28 @@ def never_negative(row: np.ndarray) -> bool:
     return bool(low <= PILED_UP * middle)
 
 
-def _statistics(observed: np.ndarray, log: bool) -> tuple[float, float, float, float]:
+def require_near(of: str, standardized: np.ndarray) -> None:
+    """Refuse what single precision cannot count with, such as a number that stands for a missing one.
+
+    Raises:
+        DataError: A value is farther than `FARTHEST` from the mean of train rows.
+    """
+    farthest = np.nanmax(np.abs(standardized), initial=0.0)
+    if farthest > FARTHEST:
+        raise DataError(
+            f"{of} must stay within {FARTHEST:g} standard deviations of its train rows. Received: {farthest:.3g} of "
+            "them. Mend the cell; leave it empty where nothing was measured."
+        )
+
+
+def _statistics(observed: np.ndarray, log: bool, otherwise: float) -> tuple[float, float, float, float]:
     """Mean, standard deviation, that of original values, the least value."""
-    spread = _spread(observed)
+    spread = _spread(observed, otherwise)
     values = np.log(observed) if log else observed
     mean = (float(values[0]) if constant(values) else float(np.mean(values))) if values.size else 0.0
-    std = _spread(values)
+    std = _spread(values, otherwise)
     return mean, std, spread, (float(values.min()) - mean) / std if values.size else 0.0
 
 
-def _spread(values: np.ndarray) -> float:
-    return 1.0 if not values.size or constant(values) else float(np.std(values))
+def _spread(values: np.ndarray, otherwise: float) -> float:
+    return float(otherwise) if not values.size or constant(values) else float(np.std(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -73,6 +73,7 @@ def read_panel(
     anchor: pd.Timestamp | None = None,
     split: SplitParams | None = None,
     stretch: Stretch | None = None,
+    categorical: Collection[str] | None = None,
 ) -> Panel:
     """Read observations and put them on their grid by a causal bin, right-closed and right-labelled.
 
@@ -85,13 +86,14 @@ def read_panel(
         anchor: A label of the grid of an earlier panel, whose grid this one shall continue.
         split: Whose train rows tell which hours are closed, where params leave it open; None: none are.
         stretch: The part of the file that is read; each series then goes on until its end, unobserved where it must.
+        categorical: Covariates whose cells are texts; None: their cells tell.
 
     Raises:
         InputNotFoundError: There is no such file.
         ParamsError: The frequency is none that pandas knows, or the closed hours do not fit it.
         DataError: The file, a column, a timestamp or a value is unusable; the message names it.
     """
-    table = read_table(path, params, covariates.columns)
+    table = read_table(path, params, covariates.columns, categorical)
     if stretch is not None:
         table = table.within(stretch)
     order = np.lexsort((table.timestamps.asi8, table.series))
@@ -109,7 +111,7 @@ def read_panel(
         rows = rows.within(Stretch(None, full[-1], full[-1]))
     closed = params.closed or ()
     if params.closed is None and split is not None:
-        closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split))
+        closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split, table.timezone))
     left_out = closed_labels(full, frequency, closed, table.timezone)
     inside, empty = left_out[full.searchsorted(rows.timestamps)], np.isnan(rows.values).all(axis=1)
     grid = open_grid(full, frequency, closed, table.timezone) if closed else full

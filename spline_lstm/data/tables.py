@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ class Table:
         values: `(rows, targets)`, NaN where a cell is empty.
         series: `(rows,)`, which of `ids` a row is of.
         ids: The series, in order of their names; one without a name where params name no series_id.
-        broken: The first cell of a series that holds no number, by its id, where such a series may be left out.
+        wrong: `(rows,)`, which hold something else than numbers, where a series may be left out for it.
+        broken: The first cell of such a series, by its id.
         covariates: `(rows,)` each, by their names.
     """
 
@@ -57,6 +58,7 @@ class Table:
     values: np.ndarray
     series: np.ndarray
     ids: tuple[str, ...]
+    wrong: np.ndarray
     broken: dict[str, str]
     covariates: dict[str, Column]
 
@@ -68,6 +70,7 @@ class Table:
             timestamps=self.timestamps[rows],
             values=self.values[rows],
             series=self.series[rows],
+            wrong=self.wrong[rows],
             covariates=covariates,
         )
 
@@ -88,12 +91,20 @@ class Table:
             )
         cut = self.at(inside & np.isin(self.series, begun))
         ids = tuple(self.ids[code] for code in begun)
-        broken = {key: cell for key, cell in self.broken.items() if key in ids}
+        broken = {self.ids[code]: self.broken[self.ids[code]] for code in np.unique(cut.series[cut.wrong])}
         return replace(cut, series=np.searchsorted(begun, cut.series), ids=ids, broken=broken)
 
 
-def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -> Table:
+def read_table(
+    path: Path, params: DataParams, covariates: Sequence[str] = (), categorical: Collection[str] | None = None
+) -> Table:
     """Read the columns that params name.
+
+    Args:
+        path: CSV or Parquet.
+        params: Columns and rules.
+        covariates: More columns.
+        categorical: Those of them whose cells are texts; None: their cells tell.
 
     Raises:
         InputNotFoundError: There is no such file.
@@ -102,12 +113,14 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
     """
     texts = [params.timestamp, *params.series_id]
     table = read_columns(path, texts, [*params.target, *covariates])
-    categorical = [name for name in covariates if _is_categorical(table[name])]
+    if categorical is None:
+        categorical = {name for name in covariates if _is_categorical(table[name])}
     if categorical:  # whose cells are texts, even one that says None
-        table = table.assign(**read_columns(path, categorical, ()))
+        table = table.assign(**read_columns(path, sorted(categorical), ()))
     timestamps, timezone = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
+    every_wrong = np.zeros(len(table), bool)
 
     def numbers(name: str) -> np.ndarray:
         found, text = _numbers(table[name])
@@ -117,11 +130,12 @@ def read_table(path: Path, params: DataParams, covariates: Sequence[str] = ()) -
             _require_each(~wrong, table[name], NUMBERS, "Mend the row.", of)
         for row in np.flatnonzero(wrong):
             broken.setdefault(ids[series[row]], f"{_cell(table[name], int(row))} of column {name!r}")
+        every_wrong[wrong] = True
         return np.where(wrong, np.nan, found)
 
     values = np.column_stack([numbers(name) for name in params.target])
     columns = {name: _categories(table[name]) if name in categorical else Column(numbers(name)) for name in covariates}
-    return Table(timestamps, timezone, values, series, ids, broken, columns)
+    return Table(timestamps, timezone, values, series, ids, every_wrong, broken, columns)
 
 
 def _is_categorical(column: pd.Series) -> bool:

@@ -40,15 +40,15 @@ class Splits:
         return ends[index], ends[index + 1]
 
 
-def split_series(timestamps: pd.DatetimeIndex, params: SplitParams) -> Splits:
-    """Turn shares, counts or dates into borders.
+def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str) -> Splits:
+    """Turn shares, counts or dates into borders; dates are told by the clocks of a time zone.
 
     Raises:
         ParamsError: A border is no date, or the borders are not in order within the series.
     """
     ends = [0]
     for name in SPLITS:
-        ends.append(_end(name, getattr(params, name), ends[-1], timestamps))
+        ends.append(_end(name, getattr(params, name), ends[-1], timestamps, timezone))
     if not all(earlier < later for earlier, later in pairwise(ends)) or ends[-1] > len(timestamps):
         raise ParamsError(
             f"`split` must give each of train, validation and test some of the {len(timestamps)} steps, in this order. "
@@ -57,16 +57,16 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams) -> Splits:
     return Splits(*ends[1:])
 
 
-def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams) -> int:
+def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str) -> int:
     """Steps of the train split, whether or not the other splits fit.
 
     Raises:
         ParamsError: The border is no date.
     """
-    return min(_end("train", params.train, 0, timestamps), len(timestamps))
+    return min(_end("train", params.train, 0, timestamps, timezone), len(timestamps))
 
 
-def _end(name: str, border: float | int | str | None, start: int, timestamps: pd.DatetimeIndex) -> int:
+def _end(name: str, border: float | int | str | None, start: int, timestamps: pd.DatetimeIndex, timezone: str) -> int:
     if border is None:
         return len(timestamps)
     if isinstance(border, str):
@@ -74,7 +74,8 @@ def _end(name: str, border: float | int | str | None, start: int, timestamps: pd
             last = datetime.fromisoformat(border)
             if len(border) == len("2001-12-31"):
                 last += timedelta(days=1, microseconds=-1)  # the day is in the split
-            return int(timestamps.searchsorted(pd.Timestamp(last), side="right"))
+            local = pd.Timestamp(last).tz_localize(timezone, ambiguous=False, nonexistent="shift_forward")
+            return int(timestamps.searchsorted(local.tz_convert("UTC").tz_localize(None), side="right"))
         except (ValueError, TypeError) as error:
             raise ParamsError(
                 f"`split.{name}` must be a share, a number of rows or a date without offset. Received: {border!r:.40}."

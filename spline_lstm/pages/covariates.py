@@ -41,6 +41,8 @@ def _columns(run: FinishedRun) -> str:
 
 
 def _kind(column: Mapping[str, Any]) -> str:
+    if column["constant"]:
+        return "constant in train rows, not used"
     return f"{column['categories']} categories" if column["categories"] else "numbers"
 
 

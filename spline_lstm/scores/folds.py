@@ -35,12 +35,13 @@ class Fold:
     share: float
 
 
-def walk_forward(timestamps: pd.DatetimeIndex, params: Params) -> tuple[Fold, ...]:
+def walk_forward(timestamps: pd.DatetimeIndex, params: Params, timezone: str) -> tuple[Fold, ...]:
     """The folds of a series, oldest first; the newest one ends where the data do. None, where none are asked for.
 
     Args:
         timestamps: `(time,)`, the calendar.
         params: Of the run.
+        timezone: In which dates of the splits are told.
 
     Raises:
         ParamsError: The splits are not in order.
@@ -48,7 +49,7 @@ def walk_forward(timestamps: pd.DatetimeIndex, params: Params) -> tuple[Fold, ..
     """
     asked, horizon = params.backtest, params.windows.horizon
     step, time = asked.step or horizon, len(timestamps)
-    span, share = max(step, horizon), train_share(timestamps, params.split)
+    span, share = max(step, horizon), train_share(timestamps, params.split, timezone)
     known = [time - span - step * back for back in reversed(range(asked.windows or 0))]
     enough = [_can_learn(min(steps, asked.input or steps), share, params, span) for steps in known]
     if not all(enough):
@@ -76,7 +77,7 @@ def fitted_together(folds: Sequence[Fold], refit: bool | int) -> list[tuple[Fold
     return [tuple(folds[start : start + size]) for start in range(0, len(folds), size)]
 
 
-def train_share(timestamps: pd.DatetimeIndex, split: SplitParams) -> float:
+def train_share(timestamps: pd.DatetimeIndex, split: SplitParams, timezone: str) -> float:
     """The share of train rows among those of train and validation.
 
     Where both are shares, it is theirs; else it is that of the whole series.
@@ -84,7 +85,7 @@ def train_share(timestamps: pd.DatetimeIndex, split: SplitParams) -> float:
     Raises:
         ParamsError: The splits are not in order.
     """
-    splits = split_series(timestamps, split)
+    splits = split_series(timestamps, split, timezone)
     given = split.train, split.validation
     if all(isinstance(border, float) and border < 1 for border in given):
         return float(given[0]) / sum(map(float, given))

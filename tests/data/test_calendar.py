@@ -152,3 +152,12 @@ def test_a_holiday_begins_at_midnight_of_the_time_zone():
     found = group(fitted(HOURS, "Europe/Berlin", "DE"), "holidays", around)  # 3 October; clocks are at UTC+2
 
     np.testing.assert_array_equal(found, [[0, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]])
+
+
+def test_what_no_train_row_has_told_of_is_zero_when_it_comes():
+    days = pd.date_range("2024-01-08", "2024-02-20", freq="D")  # no holiday in Germany until Good Friday
+
+    features = fitted(days, country="DE").features(pd.date_range("2024-03-25", "2024-04-02", freq="D"))
+
+    assert not features[:, :3].any()
+    assert features[:, 3:].any()

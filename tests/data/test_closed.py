@@ -281,7 +281,7 @@ def test_rows_after_the_train_border_do_not_change_what_is_closed(folder, data, 
     table, split = exchange(300), SplitParams(train=share)
     table = table[np.random.default_rng(data.draw(st.integers(0, 99))).random(len(table)) >= gaps]
     panel = read(folder, table, timezone="Europe/Berlin", split=split)
-    border = panel.timestamps[split_series(panel.timestamps, split).train - 1].tz_localize("UTC")
+    border = panel.timestamps[split_series(panel.timestamps, split, "UTC").train - 1].tz_localize("UTC")
     late = pd.to_datetime(table["when"], utc=True) > border
     rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
     hours = pd.date_range(border + pd.Timedelta("1h"), pd.to_datetime(table["when"], utc=True).max(), freq="h")
@@ -302,11 +302,11 @@ def test_the_train_split_never_ends_before_the_rows_that_tell_what_is_closed(wee
     full = pd.date_range("2024-01-03T05:00", periods=steps, freq=pd.Timedelta(seconds=step))
     hours, split = describe(closed, step), SplitParams(train=share)
     grid = full[~closed_labels(full, f"{step}s", hours, "UTC")]
-    train = train_steps(grid, split)
+    train = train_steps(grid, split, "UTC")
     if not train:
         return
 
-    assert full[max(train_steps(full, split) - 1, 0)] - BEFORE_BORDER <= grid[train - 1]
+    assert full[max(train_steps(full, split, "UTC") - 1, 0)] - BEFORE_BORDER <= grid[train - 1]
 
 
 @pytest.mark.skipif(not PARKING.exists(), reason="the data of Birmingham's car parks is not here")

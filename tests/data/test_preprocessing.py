@@ -176,3 +176,75 @@ def test_a_new_series_with_the_name_of_a_past_covariate_is_unknown(sold):
     series = again(sold, pd.concat([table, table[table["item"] == "a"].assign(item=named[0])]))
 
     assert series.source.identities.tolist() == [1, 0, 2]
+
+
+def panel_of(tmp_path, drop=True, **columns):
+    """Three series of 300 days whose load is noise, and what else is given; the last 5 days are ahead."""
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=305, freq="D")
+    parts = []
+    for name in ("a", "b", "c"):
+        table = pd.DataFrame({"day": days, "site": name, "load": rng.normal(size=305)})
+        for column, (site, values) in columns.items():
+            usual = rng.normal(size=305) if column not in table else table[column]
+            table[column] = values if name == site else usual
+        table.loc[300:, "load"] = np.nan
+        parts.append(table)
+    path = tmp_path / "panel.csv"
+    pd.concat(parts).to_csv(path, index=False)
+    roles = {role: column for column in columns for role in [{"temp": "past", "price": "future"}.get(column)] if role}
+    params = parse_params(
+        {
+            "run_id": "demo",
+            "data": {
+                "path": str(path),
+                "timestamp": "day",
+                "target": "load",
+                "series_id": "site",
+                "on_bad_series": "drop" if drop else "fail",
+            },
+            "covariates": roles,
+            "windows": {"horizon": 5, "lookback": 28},
+        }
+    )
+    return prepare(read_panel(path, params.data, params.covariates, 5), params)
+
+
+def test_a_series_that_stands_still_in_train_rows_has_no_scale_and_may_be_left_out(tmp_path):
+    launched = np.append(np.zeros(230), np.arange(75) * 1e4)
+
+    prepared = panel_of(tmp_path, load=("b", launched))
+
+    assert prepared.names == ("a", "c")
+    assert prepared.dropped["b"] == "must vary in the train split; received: 0 in every row of it"
+    with pytest.raises(DataError, match="'b' must vary in the train split"):
+        panel_of(tmp_path, drop=False, load=("b", launched))
+
+
+def test_a_past_covariate_that_stands_still_in_one_series_has_the_spread_of_all(tmp_path):
+    still = np.append(np.full(230, 3.0), np.full(75, 5.0))
+
+    prepared = panel_of(tmp_path, temp=("b", still))
+
+    rows = dict(zip(prepared.channels, prepared.scaler.std, strict=True))
+    assert 1 < rows["b/temp"] == prepared.encoding.past["temp"].std
+    assert rows["a/temp"] < rows["b/temp"]
+    settled = dict(zip(prepared.channels, prepared.layout.split(prepared.source.filled.settled), strict=True))
+    assert settled["b/temp"][-1] == pytest.approx(2 / rows["b/temp"])
+
+
+@pytest.mark.parametrize(
+    ("column", "step", "said"),
+    [
+        ("load", 270, "Series 'b'"),
+        ("temp", 270, "Series 'b/temp'"),
+        ("price", 270, "'price'"),
+        ("price", 303, "'price'"),
+    ],
+)
+def test_a_number_that_stands_for_a_missing_one_is_refused(tmp_path, column, step, said):
+    values = np.random.default_rng(1).normal(size=305)
+    values[step] = 9.969e36
+
+    with pytest.raises(DataError, match=rf"{said} must stay within 1e\+12 standard deviations"):
+        panel_of(tmp_path, **{column: ("b", values)})

@@ -479,6 +479,13 @@ def test_moments_at_the_ends_of_what_can_be_counted_are_refused(folder, zone, na
             read(path, timezone=zone)
 
 
+def test_a_grid_that_no_run_could_hold_is_refused(folder):
+    clock = pd.date_range("2024-01-01", periods=100_003, freq="100s")
+
+    with pytest.raises(DataError, match="here 10000000"):
+        read_rows(folder, clock, np.arange(100_003) % 7, frequency="s")
+
+
 def test_gaps_and_jitter_do_not_stretch_an_inferred_step():
     rng = np.random.default_rng(0)
     seconds = 3600 * np.arange(400) + rng.uniform(-720, 720, 400)

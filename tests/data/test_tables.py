@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spline_lstm.data import tables
 from spline_lstm.data.series import read_panel
+from spline_lstm.data.tables import Stretch
 from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import DataParams
 
@@ -234,3 +235,15 @@ def test_a_cell_that_is_no_number_is_an_error_or_marks_its_series(folder):
 
     assert panel.broken == {"b": "'many' in row 5 after the header of column 'load'"}
     assert rows_of(panel)["a"].tolist() == [1, 2, 3]
+
+
+def test_a_cell_that_is_no_number_counts_in_the_stretch_that_it_lies_in(folder):
+    table = pd.concat([hourly(name, range(30), range(30)) for name in ("a", "b")]).astype({"load": object})
+    table.iloc[29, table.columns.get_loc("load")] = "much"  # of a, at its end
+    table.to_csv(folder / "much.csv", index=False)
+    columns = {"timestamp": "time", "target": "load", "series_id": "id", "on_bad_series": "drop"}
+    params, ends = DataParams(path="much.csv", **columns), pd.date_range(START, periods=30, freq="h")[[20, 29]]
+
+    broken = [read_panel(folder / "much.csv", params, stretch=Stretch(None, end, end)).broken for end in ends]
+
+    assert [list(each) for each in broken] == [[], ["a"]]

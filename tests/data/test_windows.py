@@ -248,7 +248,16 @@ def test_a_lookback_longer_than_the_series_has_no_window():
     ],
 )
 def test_borders_are_shares_counts_or_last_dates(given_borders, expected):
-    assert split_series(daily(20), SplitParams(**given_borders)) == Splits(*expected)
+    assert split_series(daily(20), SplitParams(**given_borders), "UTC") == Splits(*expected)
+
+
+@pytest.mark.parametrize(("zone", "last"), [("America/Los_Angeles", "2024-01-11T07"), ("Asia/Tokyo", "2024-01-10T14")])
+def test_a_last_date_ends_with_its_local_day(zone, last):
+    hours = pd.date_range("2024-01-01", periods=20 * 24, freq="h")
+
+    splits = split_series(hours, SplitParams(train="2024-01-10", validation="2024-01-15"), zone)
+
+    assert hours[splits.train - 1] == pd.Timestamp(last)
 
 
 @given(steps=st.integers(20, 3000), train=st.sampled_from([0.5, 0.6, 0.7, 0.8]))
@@ -256,7 +265,7 @@ def test_borders_are_shares_counts_or_last_dates(given_borders, expected):
 def test_shares_that_add_up_to_one_fit_every_series(steps, train):
     rest = (1 - train) / 2
 
-    splits = split_series(daily(steps), SplitParams(train=train, validation=rest, test=rest))
+    splits = split_series(daily(steps), SplitParams(train=train, validation=rest, test=rest), "UTC")
 
     assert 0 < splits.train < splits.validation < splits.test <= steps
 
@@ -277,7 +286,7 @@ def test_shares_that_add_up_to_one_fit_every_series(steps, train):
 )
 def test_borders_that_leave_a_split_empty_or_are_no_dates_are_refused(given_borders):
     with pytest.raises(ParamsError, match="split"):
-        split_series(daily(20), SplitParams(**given_borders))
+        split_series(daily(20), SplitParams(**given_borders), "UTC")
 
 
 @pytest.mark.parametrize("name", SPLITS)

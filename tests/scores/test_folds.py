@@ -37,7 +37,9 @@ def days(count: int) -> pd.DatetimeIndex:
 def test_borders_are_those_of_a_loop_that_walks_back_from_the_end(time, horizon, windows, step, rows):
     labels = days(time)
     try:
-        folds = walk_forward(labels, params_of(horizon, backtest={"windows": windows, "step": step, "input": rows}))
+        folds = walk_forward(
+            labels, params_of(horizon, backtest={"windows": windows, "step": step, "input": rows}), "UTC"
+        )
     except InsufficientDataError:
         assume(False)
 
@@ -58,7 +60,7 @@ def test_borders_are_those_of_a_loop_that_walks_back_from_the_end(time, horizon,
 def test_a_step_of_one_horizon_gives_one_origin_and_targets_that_neither_overlap_nor_leave_any_out():
     labels = days(100)
 
-    folds = walk_forward(labels, params_of(7, backtest={"windows": 4}))
+    folds = walk_forward(labels, params_of(7, backtest={"windows": 4}), "UTC")
 
     assert all(fold.span == 7 for fold in folds)
     assert [fold.cutoff for fold in folds[1:]] == [fold.until for fold in folds[:-1]]
@@ -67,17 +69,19 @@ def test_a_step_of_one_horizon_gives_one_origin_and_targets_that_neither_overlap
 
 def test_the_message_says_how_many_folds_fit():
     with pytest.raises(InsufficientDataError, match=r"50 folds of 5 steps in 100 steps, of which (\d+) fit") as caught:
-        walk_forward(days(100), params_of(backtest={"windows": 50}))
+        walk_forward(days(100), params_of(backtest={"windows": 50}), "UTC")
     fit = int(str(caught.value).split(" fit.")[0].split()[-1])
 
-    assert len(walk_forward(days(100), params_of(backtest={"windows": fit}))) == fit
+    assert len(walk_forward(days(100), params_of(backtest={"windows": fit}), "UTC")) == fit
     with pytest.raises(InsufficientDataError):
-        walk_forward(days(100), params_of(backtest={"windows": fit + 1}))
+        walk_forward(days(100), params_of(backtest={"windows": fit + 1}), "UTC")
 
 
 def test_too_little_input_is_told_before_anything_is_fitted():
     with pytest.raises(InsufficientDataError, match="of which 0 fit"):
-        walk_forward(days(100), params_of(windows={"horizon": 5, "lookback": 20}, backtest={"windows": 8, "input": 26}))
+        walk_forward(
+            days(100), params_of(windows={"horizon": 5, "lookback": 20}, backtest={"windows": 8, "input": 26}), "UTC"
+        )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_too_little_input_is_told_before_anything_is_fitted():
     ],
 )
 def test_folds_go_with_the_newest_fit_before_them(refit, expected):
-    folds = walk_forward(days(200), params_of(backtest={"windows": 5}))
+    folds = walk_forward(days(200), params_of(backtest={"windows": 5}), "UTC")
 
     assert [[fold.number for fold in group] for group in fitted_together(folds, refit)] == expected
 
@@ -101,7 +105,7 @@ def test_train_and_validation_share_what_is_known_as_they_share_the_series():
     dates = params_of(split={"train": "2024-02-29", "validation": "2024-03-20"}).split
 
     for split in (shares, counts, dates):
-        assert train_share(days(100), split) == pytest.approx(0.75)
-    assert train_share(days(7), shares) == train_share(days(1000), shares)
+        assert train_share(days(100), split, "UTC") == pytest.approx(0.75)
+    assert train_share(days(7), shares, "UTC") == train_share(days(1000), shares, "UTC")
     assert train_part(80, 0.75) == 60
     assert [train_part(2, share) for share in (0.01, 0.99)] == [1, 1]

@@ -46,7 +46,7 @@ def test_a_fit_forecasts_later_folds_and_what_began_since(table, tmp_path, monke
     params, fits, train = params_of(table, tmp_path), [], refit.train_forecaster
     monkeypatch.setattr(refit, "train_forecaster", lambda *given: fits.append(given) or train(*given))
     clock = pd.DatetimeIndex(table["when"].unique())
-    folds = walk_forward(clock, params)
+    folds = walk_forward(clock, params, "UTC")
 
     scored = refit.score_folds(params, folds)
 
@@ -70,7 +70,7 @@ def test_a_fit_forecasts_later_folds_and_what_began_since(table, tmp_path, monke
 def test_a_fold_in_an_outage_is_passed_over(outage, left, table, tmp_path):
     alone = table[table["name"] == "a"]
     params = params_of(alone, tmp_path)
-    folds = walk_forward(pd.DatetimeIndex(alone["when"]), params)
+    folds = walk_forward(pd.DatetimeIndex(alone["when"]), params, "UTC")
     fold = folds[outage - 1]
     lost = (alone["when"] > fold.cutoff) & (alone["when"] <= fold.until)
     alone[~lost].to_csv(params.data.path, index=False)
@@ -83,7 +83,7 @@ def test_a_fold_in_an_outage_is_passed_over(outage, left, table, tmp_path):
 
 def test_a_fold_that_cannot_be_fitted_is_named(table, tmp_path):
     params = params_of(table[table["name"] == "a"], tmp_path, gaps={"seasons": 7, "longest": 1})
-    folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params)
+    folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params, "UTC")
     lost = table[(table["name"] == "a") & ~table["when"].between("2024-01-10", folds[0].cutoff)]
     lost.to_csv(params.data.path, index=False)
 
