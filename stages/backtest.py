@@ -57,7 +57,7 @@ def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _walk(params: Params, workers: int) -> tuple[list[FoldScores], list[Fold]]:
-    """Scores of the folds, oldest first, and the folds that have nothing to score.
+    """Scores of the folds, oldest first, and the folds that have nothing to score or to learn from.
 
     Raises:
         NothingToScoreError: None has.
@@ -79,7 +79,7 @@ def _walk(params: Params, workers: int) -> tuple[list[FoldScores], list[Fold]]:
     numbers = {each.fold.number for each in scored}
     left_out = [fold for fold in folds if fold.number not in numbers]
     for fold in left_out:
-        log.warning("fold %d, after %s, has nothing to score and is left out", fold.number, fold.cutoff)
+        log.warning("fold %d, after %s, is left out: nothing to score, or to learn from", fold.number, fold.cutoff)
     return scored, left_out
 
 

@@ -137,12 +137,13 @@ def test_the_log_says_which_covariates_were_read_and_what_is_unknown(project):
     lines = done.stderr.splitlines()
     assert "covariates: kind (past, 1 categories)" in lines
     assert "categories of which train rows hold none or few, counted as unknown: kind: windy" in lines
+    assert "constant in train rows, from which nothing can be learned of them: kind" in lines
     meta = json.loads(project.paths("co2-weekly").meta.read_text())
     assert meta["findings"]["covariates"]["kind"] == {
         "role": "past",
         "categories": 1,
         "unknown": ["windy"],
-        "constant": False,
+        "constant": True,
         "missing_share": 0.0,
     }
 

@@ -133,7 +133,7 @@ def test_a_fold_in_an_outage_is_left_out_and_named(walked, tmp_path):
     done = project.stage("backtest")
 
     assert done.returncode == 0, done.stderr
-    assert "fold 2, after 2024-05-31 00:00:00, has nothing to score and is left out" in done.stderr
+    assert "fold 2, after 2024-05-31 00:00:00, is left out: nothing to score" in done.stderr
     assert (outcome(done)["folds"], outcome(done)["left_out"]) == (2, 1)
     assert pd.read_csv(paths.backtest_table)["fold"].unique().tolist() == [1, 3]
     assert project.stage("report").returncode == 0

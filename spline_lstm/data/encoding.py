@@ -61,8 +61,7 @@ class Encoder:
             counts = np.bincount(known.astype(int), minlength=len(train.categories))
             frequent = np.argsort(-counts, kind="stable")[:MOST_CATEGORIES]
             categories = tuple(train.categories[code] for code in sorted(frequent[counts[frequent] > 0]))
-            told = len(categories) + (known.size < train.values.size)  # an empty cell is not like the others
-            return cls(categories, varies=bool(categories) and told > 1)
+            return cls(categories, varies=len(categories) > 1)
         if not known.size or constant(known):
             return cls(mean=float(known[0]) if known.size else 0.0, varies=False)
         mean, std = float(np.mean(known)), float(np.std(known))

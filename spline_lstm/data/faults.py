@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from spline_lstm.data.scaling import constant
+from spline_lstm.data.scaling import FARTHEST, constant
 from spline_lstm.data.series import Panel
 from spline_lstm.data.tables import NUMBERS
-from spline_lstm.run.errors import DataError, InsufficientDataError
+from spline_lstm.run.errors import DataError, InsufficientDataError, NothingToLearnError
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +29,19 @@ class Fault:
         return f"must {self.rule}; received: {self.received}"
 
 
-def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, scaled: bool = False) -> Fault | None:
+def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float | None = None) -> Fault | None:
     """What is wrong with a row, if anything.
 
     Args:
         values: `(steps,)`, all of it, NaN where nothing was observed.
         head: Its first steps, from which its scale comes.
         shortest: Steps of one window with its targets.
-        scaled: Whether its scale is known already, so that it need not vary.
+        spread: Its standard deviation, original units, if it is known already, so that it need not vary.
     """
     observed = values[~np.isnan(values)]
     if not observed.size:
         return Fault("hold observations", "none, all cells are empty")
-    if not scaled and constant(observed):
+    if spread is None and constant(observed):
         low, high = observed.min(), observed.max()
         received = f"{low:g} in every row" if low == high else f"{low} to {high}, too close to tell apart"
         return Fault("vary", received)
@@ -49,8 +50,12 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, scaled: bool =
     if np.isnan(head).all():
         return Fault("hold observations in the train split", "none")
     known = head[~np.isnan(head)]
-    if not scaled and constant(known):
-        return Fault("vary in the train split", f"{known[0]:g} in every row of it")
+    if spread is None and constant(known):
+        rule = "vary in the train split, or in its first window where it begins later"
+        return Fault(rule, f"{known[0]:g} in every row of it")
+    away = np.abs(observed - np.median(known))
+    if away.max() > FARTHEST * (known.std() if spread is None else spread):
+        return Fault(f"stay within {FARTHEST:g} standard deviations", f"{observed[away.argmax()]:g}")
     return None
 
 
@@ -60,7 +65,7 @@ def usable_rows(
     shortest: int,
     drop: bool,
     before: int | None = None,
-    scaled: Container[str] = (),
+    spreads: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Which rows can be used, and why others cannot.
 
@@ -70,7 +75,7 @@ def usable_rows(
         shortest: Steps of one window with its targets.
         drop: Whether rows may be left out.
         before: The calendar step up to which rows are judged; None: by all that they hold.
-        scaled: Names of rows whose scale is known already.
+        spreads: The standard deviations, original units, of rows whose scale is known already, by their names.
 
     Returns:
         `(rows,)`, and what is wrong with each row that is left out.
@@ -80,7 +85,7 @@ def usable_rows(
     """
     judged = panel.layout.before(panel.values, len(panel.timestamps) if before is None else before)
     rows = zip(panel.names, judged, known_until, strict=True)
-    found = ((name, fault_of(row, row[:known], shortest, name in scaled)) for name, row, known in rows)
+    found = ((name, fault_of(row, row[:known], shortest, spreads.get(name))) for name, row, known in rows)
     faults = {name: fault for name, fault in found if fault}
     faults |= {name: Fault(f"hold {NUMBERS}", cell) for name, cell in panel.broken.items()}
     return sound_rows(panel.names, faults, drop), {name: str(fault) for name, fault in faults.items()}
@@ -96,7 +101,8 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
         name, fault = next(iter(faults.items()))
         several = f" So it is with {len(faults) - 1} more series." if len(faults) > 1 else ""
         advice = "Mend the data" + (", or set data.on_bad_series to drop." if len(faults) < len(names) else ".")
-        raise fault.error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}")
+        error = NothingToLearnError if drop and fault.error is DataError else fault.error
+        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}")
     for name, fault in faults.items():
         log.warning("left out: %s %s", name, fault)
     return np.array([name not in faults for name in names])

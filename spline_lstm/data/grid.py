@@ -15,6 +15,7 @@ from spline_lstm.run.errors import DataError, ParamsError
 HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
 VOTERS = 50  # series that decide on the step
 FEWEST_ROWS = 3  # of a series that votes
+JUDGES, MOST = 100, 0.9  # steps before the last one, and the share of them that tells when a step is over
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
 MOST_STEPS = 10_000_000
@@ -94,7 +95,7 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
         if offset.n < 1 or clock[-1] + offset <= clock[-1]:
             raise ValueError("it does not step forward")
         several = _several(rows, (clock[0] + 2 * offset) - (clock[0] + offset))
-        start = _first_label(clock, offset, several, rows.timezone) if anchor is None else _after(clock, offset, anchor)
+        start = _first_label(rows, clock, offset, several) if anchor is None else _after(clock, offset, anchor)
         steps = _steps(start, clock[-1], offset)
         most = min(MOST_STEPS_PER_ROW * len(rows.timestamps), MOST_STEPS)
         if steps <= most:
@@ -111,9 +112,16 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
     )
 
 
-def last_is_over(rows: Table, full: pd.DatetimeIndex, last: pd.Timestamp) -> bool:
-    """Whether no row of the last step of a grid is yet to come; its only step passes for one that is over."""
-    return len(full) == 1 or not _several(rows, full[-1] - full[-2]) or full[-1] - last < _median_apart(rows)
+def last_is_over(rows: Table, full: pd.DatetimeIndex, clock: pd.DatetimeIndex) -> bool:
+    """Whether the last step of a grid ends no earlier before its label than most steps before it.
+
+    Steps of one row are over with it, and an only step passes for one that is.
+    """
+    if len(full) == 1 or not _several(rows, full[-1] - full[-2]):
+        return True
+    newest = full[-JUDGES - 1 :]
+    before = (newest - clock[np.maximum(clock.searchsorted(newest, side="right") - 1, 0)]).asi8
+    return bool(before[-1] <= np.quantile(before[:-1], MOST, method="higher"))
 
 
 def _several(rows: Table, step: pd.Timedelta) -> bool:
@@ -121,12 +129,12 @@ def _several(rows: Table, step: pd.Timedelta) -> bool:
     return 2 * _median_apart(rows) <= step
 
 
-def _first_label(clock: pd.DatetimeIndex, offset: Any, several: bool, timezone: str) -> pd.Timestamp:
+def _first_label(rows: Table, clock: pd.DatetimeIndex, offset: Any, several: bool) -> pd.Timestamp:
     """The first label that is late enough: each stands after the latest of the older rows that are meant for it.
 
     Of one row in a step that is the jitter: zero for a regular clock, and of a jittered one labels stand later than
     its nominal time, never earlier. Several rows are of the step that they lie in, counted from a local midnight: of
-    hours, the latest of a day is 23:00. Labels of a calendar share a time of day, found in the same way, in UTC.
+    hours, the latest of a day is 23:00. Labels of a calendar share a time of day, found in the same way in UTC.
     """
     first = clock[0]
     if isinstance(offset, pd.offsets.BusinessHour):
@@ -134,17 +142,28 @@ def _first_label(clock: pd.DatetimeIndex, offset: Any, several: bool, timezone: 
     ticks = isinstance(offset, pd.tseries.offsets.Tick)
     step = pd.Timedelta(offset) if ticks else DAY
     late = (_head(clock) - first + step / 2) % step - step / 2
+    if several and ticks:
+        return first + _until_end_of_step(clock, step, rows.timezone, _median_apart(rows))
     if several or (not ticks and late.max() - late.min() > step / 2):
-        midnight = _midnight(first, timezone if ticks else "UTC")
-        phase = (clock[: len(clock) // HEAD_SHARE + 1] - midnight) % step
+        phase = (clock[: len(clock) // HEAD_SHARE + 1] - first.normalize()) % step
         late = phase - phase[0]
     start = first + max(late.max(), pd.Timedelta(0))
     return start if ticks else offset.rollforward(start)
 
 
-def _midnight(moment: pd.Timestamp, timezone: str) -> pd.Timestamp:
-    """The one before it, or itself, UTC without offset."""
-    return moment.tz_localize("UTC").tz_convert(timezone).normalize().tz_convert("UTC").tz_localize(None)
+def _until_end_of_step(clock: pd.DatetimeIndex, step: pd.Timedelta, timezone: str, apart: pd.Timedelta) -> pd.Timedelta:
+    """From the first row to the latest time of its step, counted from a local midnight, that rows of a step have.
+
+    A grid is of one length of step, so it keeps the clock of summer, when people's is ahead: in winter a step ends
+    earlier by their clock, never on the next day.
+    """
+    local = clock[: len(clock) // HEAD_SHARE + 1].tz_localize("UTC").tz_convert(timezone).tz_localize(None)
+    year = pd.DatetimeIndex([f"{clock[0].year}-{month:02}-01" for month in (1, 7)]).tz_localize("UTC")
+    winter, summer = np.sort((year.tz_convert(timezone).tz_localize(None) - year.tz_localize(None)).asi8)
+    latest = ((local - local[0].normalize()) % step).max()
+    latest = max(latest, min(latest + pd.Timedelta(summer - winter), step - apart))
+    first = clock[0] + pd.Timedelta(summer)
+    return (latest - (first - first.normalize())) % step
 
 
 def _after(clock: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp) -> pd.Timestamp:
@@ -152,8 +171,11 @@ def _after(clock: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp) -> pd.Tim
     first = clock[0]
     if isinstance(offset, pd.tseries.offsets.Tick):
         return first + pd.Timedelta(_nanoseconds(first, anchor) % pd.Timedelta(offset).value)
-    start = offset.rollforward(first).normalize() + (anchor - anchor.normalize())
-    return start if start >= first else start + offset
+    if first >= anchor:
+        labels = pd.date_range(anchor, first + 2 * offset, freq=offset)
+    else:
+        labels = pd.date_range(end=anchor, periods=len(pd.date_range(first, anchor, freq=offset)) + 2, freq=offset)
+    return labels[labels.searchsorted(first)]
 
 
 def _steps(start: pd.Timestamp, last: pd.Timestamp, offset: Any) -> int:

@@ -79,8 +79,9 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     drop = data.on_bad_series == "drop"
     count = len(fit.identities)
     of_targets = {name: row for row, name in enumerate(fit.names[:count])}
+    spreads = dict(zip(of_targets, fit.scaler.spread, strict=False))
     of_past = {name: row for row, name in enumerate(fit.names[count:], count)}
-    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before, of_targets)
+    kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before, spreads)
     rows, targets = _rows(panel, fit.encoding, kept), int(kept.sum())
     places = np.array([(of_targets if row < targets else of_past).get(name, -1) for row, name in enumerate(rows.names)])
     known = places >= 0
@@ -97,7 +98,7 @@ def _scaler(
 ) -> StandardScaler:
     """Statistics of rows to forecast and then of past covariates, which are never logarithms and have no bounds.
 
-    A past covariate that stands still in one series has the spread that it has in all.
+    A past number that stands still in one series has the spread that it has in all; one without rows its mean, too.
     """
     logs = np.array([log and row < targets and not (head <= 0).any() for row, head in enumerate(heads)], bool)
     if data.log and not logs[:targets].all():
@@ -112,10 +113,10 @@ def _scaler(
     maximum = np.full(len(heads), np.inf)
     if data.maximum is not None:
         maximum[:targets] = data.maximum
-    spreads = np.ones(len(heads))
-    if past := encoding.past_spreads():
-        spreads[targets:] = np.tile(past, (len(heads) - targets) // len(past))
-    return StandardScaler.fit(heads, logs, spreads).bounded(minimum, maximum)
+    scales = np.tile([0.0, 1.0], (len(heads), 1))
+    if past := encoding.past_scales():
+        scales[targets:] = np.tile(past, ((len(heads) - targets) // len(past), 1))
+    return StandardScaler.fit(heads, logs, scales).bounded(minimum, maximum)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _series(
         require_near(f"Series {name!r}", row)
     filled = fill_gaps(standardized, layout, settings.used_seasons, settings.decay)
     codes = np.flatnonzero(rows.kept)
-    lacking = lacking_ahead(panel)
+    lacking = lacking_ahead(panel, encoding)
     covariates = Covariates(
         rows.series,
         len(encoding.past_names()),

@@ -75,9 +75,9 @@ class Encoding:
         """Of the rows that each series' past covariates become."""
         return [feature for name, encoder in self.past.items() for feature in encoder.names(name)]
 
-    def past_spreads(self) -> list[float]:
-        """Standard deviation of each of these over the train rows of all series, original units."""
-        return [encoder.std for name, encoder in self.past.items() for _ in encoder.names(name)]
+    def past_scales(self) -> list[tuple[float, float]]:
+        """Of each of these mean and standard deviation over the train rows of all series; 0 and 1 of categories."""
+        return [(encoder.mean, encoder.std) for name, encoder in self.past.items() for _ in encoder.names(name)]
 
     def past_rows(self, panel: Panel, kept: np.ndarray) -> tuple[np.ndarray, Layout]:
         """Past covariates as rows in original units, those of one series after the other, NaN where missing.
@@ -110,14 +110,15 @@ class Encoding:
         A missing one takes the value before it, or the mean of train rows where there is none.
         """
         layout = series_layout(panel).longer(len(panel.ahead))
-        table = _encoded(self.future, panel.future, layout.size)
         wanted = np.repeat(kept, layout.lengths)
-        return _held(table, layout)[wanted].astype(np.float32)
+        columns = {name: column.at(wanted) for name, column in panel.future.items()}
+        table = _encoded(self.future, columns, int(wanted.sum()))
+        return _held(table, layout.of(kept)).astype(np.float32)
 
     def statics(self, panel: Panel, kept: np.ndarray) -> np.ndarray:
         """`(series, features)`, float32; a missing one counts as the mean."""
-        table = _encoded(self.static, panel.static, len(kept))
-        return np.nan_to_num(table[kept], nan=0.0).astype(np.float32)
+        columns = {name: column.at(kept) for name, column in panel.static.items()}
+        return np.nan_to_num(_encoded(self.static, columns, int(kept.sum())), nan=0.0).astype(np.float32)
 
     def findings(self, panel: Panel) -> dict[str, dict[str, Any]]:
         """What each column holds, as plain builtins for reports.
@@ -155,13 +156,14 @@ def series_layout(panel: Panel) -> Layout:
     return panel.layout.of(np.unique(panel.series, return_index=True)[1])
 
 
-def lacking_ahead(panel: Panel) -> dict[int, str]:
-    """Of each series without a known covariate somewhere in the horizon: which column, and from when on."""
+def lacking_ahead(panel: Panel, encoding: Encoding) -> dict[int, str]:
+    """Of each series without a used covariate somewhere in the horizon: which column, and from when on."""
     series, horizon = series_layout(panel), len(panel.ahead)
     labels = panel.timestamps.append(panel.ahead)
     known = series.longer(horizon)
     lacking: dict[int, str] = {}
-    for name, column in panel.future.items():
+    used = {name: column for name, column in panel.future.items() if encoding.future[name].varies}
+    for name, column in used.items():
         ahead = known.cut(column.values, np.arange(len(series)), series.ends, horizon)
         for code in np.flatnonzero(np.isnan(ahead).any(axis=1)):
             first = labels[series.ends[code] + int(np.isnan(ahead[code]).argmax())]

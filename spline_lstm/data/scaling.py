@@ -62,7 +62,7 @@ class StandardScaler:
 
     @classmethod
     def fit(
-        cls, train: Iterable[np.ndarray], logs: Sequence[bool] | np.ndarray, otherwise: float | np.ndarray = 1.0
+        cls, train: Iterable[np.ndarray], logs: Sequence[bool] | np.ndarray, otherwise: Any = (0.0, 1.0)
     ) -> StandardScaler:
         """Fit on the observed entries of each row's train steps, `(steps,)` each, NaN where nothing was observed.
 
@@ -71,10 +71,10 @@ class StandardScaler:
         Args:
             train: Of each row; positive where logarithms are taken.
             logs: `(rows,)`, whether they are.
-            otherwise: `(rows,)`, the standard deviation of a row that has none.
+            otherwise: `(rows, 2)`, the mean of a row without observations and the standard deviation of one without.
         """
-        rows = zip(train, logs, np.broadcast_to(otherwise, len(logs)), strict=True)
-        statistics = [_statistics(row[~np.isnan(row)], log, std) for row, log, std in rows]
+        rows = zip(train, logs, np.broadcast_to(otherwise, (len(logs), 2)), strict=True)
+        statistics = [_statistics(row[~np.isnan(row)], log, *scale) for row, log, scale in rows]
         mean, std, spread, lowest = np.array(statistics, float).reshape(-1, 4).T
         nothing = np.full(len(mean), np.inf)
         return cls(mean, std, spread, lowest, np.asarray(logs, bool), -nothing, nothing)
@@ -174,11 +174,11 @@ def require_near(of: str, standardized: np.ndarray) -> None:
         )
 
 
-def _statistics(observed: np.ndarray, log: bool, otherwise: float) -> tuple[float, float, float, float]:
+def _statistics(observed: np.ndarray, log: bool, center: float, otherwise: float) -> tuple[float, float, float, float]:
     """Mean, standard deviation, that of original values, the least value."""
     spread = _spread(observed, otherwise)
     values = np.log(observed) if log else observed
-    mean = (float(values[0]) if constant(values) else float(np.mean(values))) if values.size else 0.0
+    mean = (float(values[0]) if constant(values) else float(np.mean(values))) if values.size else float(center)
     std = _spread(values, otherwise)
     return mean, std, spread, (float(values.min()) - mean) / std if values.size else 0.0
 

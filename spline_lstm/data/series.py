@@ -104,7 +104,7 @@ def read_panel(
         clock = clock.union([stretch.until])
     frequency = params.frequency or vote_frequency(rows)
     full = full_grid(rows, clock, frequency, anchor)
-    if params.aggregate == "sum" and not last_is_over(rows, full, clock[-1]):
+    if params.aggregate == "sum" and not last_is_over(rows, full, clock):
         full = full[:-1]
         log.warning("left out: rows after %s, whose step is not over at the last one, %s", full[-1], clock[-1])
         every = every.within(Stretch(None, full[-1], every.timestamps.max()))
@@ -247,6 +247,7 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
         )
     groups = np.cumsum(~repeats)
     kept = rows.at(~repeats)
+    wrong = np.logical_or.reduceat(rows.wrong, np.flatnonzero(~repeats))
     covariates = {
         name: Column(
             _per_group(column.values, groups, "last" if column.categories and rule == "mean" else rule),
@@ -254,7 +255,8 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
         )
         for name, column in rows.covariates.items()
     }
-    return replace(kept, values=_per_group(rows.values, groups, rule), covariates=covariates), int(repeats.sum())
+    values = _per_group(rows.values, groups, rule)
+    return replace(kept, values=values, wrong=wrong, covariates=covariates), int(repeats.sum())
 
 
 def _per_group(values: np.ndarray, groups: np.ndarray, rule: str) -> np.ndarray:

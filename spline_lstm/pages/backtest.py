@@ -174,7 +174,8 @@ def _left_out(folds: Sequence[Mapping[str, Any]]) -> str:
         for fold, when in zip(folds, cutoffs.strftime(time_format(cutoffs)), strict=True)
     ]
     which = f"Fold {listed(named)} has" if len(folds) == 1 else f"Folds {listed(named)} have"
-    return f" {which} nothing to score, no observed target or gaps that are too long, and count nowhere."
+    reasons = "no observed target, gaps that are too long, or no series that varies before it"
+    return f" {which} nothing to score or to learn from ({reasons}), and count nowhere."
 
 
 def _means(content: Mapping[str, Any]) -> str:

@@ -67,6 +67,10 @@ class NothingToScoreError(InsufficientDataError):
     """The test split holds no usable window, or not one of its targets was observed."""
 
 
+class NothingToLearnError(DataError):
+    """No series can be used, though some may be left out."""
+
+
 class RunIdMismatchError(PipelineError):
     """Artifacts of one run name different runs."""
 

@@ -58,7 +58,7 @@ def backtest_content(folds: Sequence[FoldScores], left_out: Sequence[Fold] = ())
 
     Args:
         folds: One after the other.
-        left_out: Those with nothing to score.
+        left_out: Those with nothing to score or to learn from.
 
     Returns:
         The `scale` of scores; `folds`; those `left_out`; of the model and each baseline in `summary` the mean and

@@ -16,7 +16,7 @@ from spline_lstm.data.series import Panel, read_panel
 from spline_lstm.data.tables import Stretch
 from spline_lstm.data.windows import Splits
 from spline_lstm.model.fitting import TrainedForecaster, train_forecaster
-from spline_lstm.run.errors import NothingToScoreError, PipelineError
+from spline_lstm.run.errors import NothingToLearnError, NothingToScoreError, PipelineError
 from spline_lstm.run.params import DataParams, Params, SplitParams
 from spline_lstm.scores.backtest import FoldScores
 from spline_lstm.scores.evaluation import evaluate_forecasts
@@ -47,7 +47,7 @@ def score_folds(params: Params, folds: Sequence[Fold]) -> list[FoldScores]:
     """Fit for the first of some folds, and score all of them with that model.
 
     A fold with nothing to score, as in an outage, is passed over, but fitted for all the same: else rows after a later
-    fold's origins would decide which fit forecasts it.
+    fold's origins would decide which fit forecasts it. One with nothing to learn from leaves the fit to the next.
 
     What is learned is a function of rows up to the first fold's cutoff; what a fold's forecasts and intervals are made
     from, of rows up to their origins.
@@ -69,7 +69,7 @@ def _scored(params: Params, folds: Sequence[Fold]) -> Iterator[FoldScores]:
             if fit is None:
                 fit = _fit(params, fold)
             yield _score(params, fit, fold)
-        except NothingToScoreError:
+        except (NothingToScoreError, NothingToLearnError):
             continue
         except PipelineError as error:
             raise type(error)(f"Fold {fold.number}, after {fold.cutoff}: {error}") from error

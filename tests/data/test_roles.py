@@ -108,13 +108,23 @@ def test_past_covariates_become_rows_one_series_after_the_other(read):
 def test_what_is_lacking_ahead_is_named_with_its_first_time(read, hours, first):
     complete = read(table(), future=["plan", "price"])
     panel = read(changed("price", np.nan, "b", hours), future=["plan", "price"])
+    encoding = encoding_of(complete, future=["plan", "price"])
 
-    assert lacking_ahead(complete) == {}
-    assert lacking_ahead(panel) == {1: f"no 'price' at {pd.Timestamp('2024-01-01') + pd.Timedelta(hours=first)}"}
+    since = pd.Timestamp("2024-01-01") + pd.Timedelta(hours=first)
+    assert lacking_ahead(complete, encoding) == {}
+    assert lacking_ahead(panel, encoding) == {1: f"no 'price' at {since}"}
+
+
+def test_what_is_not_used_may_be_lacking(read):
+    panel = read(changed("price", np.nan, "b", [31]).assign(price=lambda each: each["price"] * 0), future="price")
+
+    assert lacking_ahead(panel, encoding_of(panel, future="price")) == {}
 
 
 def test_a_gap_before_the_end_of_a_series_is_not_lacking(read):
-    assert lacking_ahead(read(changed("price", np.nan, "b", [28, 29]), future="price")) == {}
+    panel = read(changed("price", np.nan, "b", [28, 29]), future="price")
+
+    assert lacking_ahead(panel, encoding_of(panel, future="price")) == {}
 
 
 def test_a_category_after_the_train_rows_is_unknown_and_has_no_indicator(read):
@@ -149,12 +159,12 @@ def test_a_past_covariate_that_train_rows_do_not_hold_has_no_rows(read):
 
 def test_an_empty_static_covariate_counts_as_the_mean(read):
     content = table()
-    content.loc[content["site"] == "b", ["size", "kind"]] = np.nan, None
-    panel = read(content, static=["size", "kind"])
+    third = content[content["site"] == "a"].assign(site="c", size=np.nan, kind=None)
+    panel = read(pd.concat([content, third]), static=["size", "kind"])
 
-    statics = encoding_of(panel, static=["size", "kind"]).statics(panel, ALL)
+    statics = encoding_of(panel, static=["size", "kind"]).statics(panel, np.ones(3, bool))
 
-    np.testing.assert_array_equal(statics, [[1], [0]])  # of sizes there is but one, which tells nothing
+    np.testing.assert_array_equal(statics, [[-1, 1, 0], [1, 0, 1], [0, 0, 0]])
 
 
 @pytest.mark.parametrize(

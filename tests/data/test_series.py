@@ -12,6 +12,7 @@ from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.columns import LONGEST_LINE
 from spline_lstm.data.grid import infer_frequency
 from spline_lstm.data.series import read_panel
+from spline_lstm.data.tables import Stretch
 from spline_lstm.run.errors import DataError, InputNotFoundError, ParamsError
 from spline_lstm.run.params import CovariateParams, DataParams
 
@@ -479,6 +480,17 @@ def test_moments_at_the_ends_of_what_can_be_counted_are_refused(folder, zone, na
             read(path, timezone=zone)
 
 
+def test_a_text_in_a_repeated_row_breaks_its_series(folder):
+    text = "id,time,load\n" + "".join(f"{key},2024-01-{day:02},{day}\n" for key in "ab" for day in range(1, 29))
+    (folder / "twice.csv").write_text(text + "b,2024-01-03,oops\n", encoding="utf-8")
+    columns = {"timestamp": "time", "target": "load", "series_id": "id", "duplicates": "mean", "on_bad_series": "drop"}
+    end = pd.Timestamp("2024-01-20")
+
+    for stretch in (None, Stretch(None, end, end)):
+        panel = read_panel(folder / "twice.csv", DataParams(path="twice.csv", **columns), stretch=stretch)
+        assert list(panel.broken) == ["b"]
+
+
 def test_a_grid_that_no_run_could_hold_is_refused(folder):
     clock = pd.date_range("2024-01-01", periods=100_003, freq="100s")
 
@@ -522,16 +534,85 @@ def test_sums_are_of_whole_hours_days_weeks_and_months(folder, rows, frequency, 
     assert (panel.timestamps.floor("15min" if frequency == "h" else "D") == labels[: len(panel.values)]).all()
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kolkata"])
-def test_sums_of_days_are_of_local_days(folder, zone):
-    clock = pd.date_range("2024-01-08", "2024-02-20T12:00", freq="h", tz=zone)
+@pytest.mark.parametrize(
+    ("zone", "summer"),
+    [("Europe/Berlin", 2), ("America/New_York", -4), ("Asia/Kolkata", 5.5), ("Australia/Sydney", 11)],
+)
+@pytest.mark.parametrize("begin", ["2024-01-08", "2024-06-03"])
+def test_sums_of_days_are_of_local_days_by_the_clock_of_summer(folder, zone, summer, begin):
+    clock = pd.date_range(begin, pd.Timestamp(begin) + pd.Timedelta("250D12h"), freq="h", tz=zone)
     values = np.random.default_rng(0).normal(size=len(clock))
     times = clock.strftime("%Y-%m-%dT%H:%M:%S%z")
 
     panel = read_rows(folder, times, values, frequency="D", aggregate="sum", timezone=zone, closed=[])
 
-    np.testing.assert_allclose(panel.values, pd.Series(values, clock).resample("D").sum()[:-1])
-    assert set(panel.timestamps.tz_localize("UTC").tz_convert(zone).hour) == {23}
+    fixed = clock.tz_convert("UTC").tz_localize(None) + pd.Timedelta(hours=summer)
+    days = pd.Series(values, fixed).resample("D").sum()
+    np.testing.assert_allclose(panel.values, days[: len(panel.values)])
+    assert len(days) - len(panel.values) in (0, 1)
+    local = panel.timestamps.tz_localize("UTC").tz_convert(zone)
+    assert (local.tz_localize(None).normalize() == days.index[: len(local)]).all()
+    assert set(local.hour) <= {22, 23}
+
+
+@pytest.mark.parametrize("begin", ["2024-05-01", "2024-01-02"])
+def test_a_shop_that_opens_by_the_clock_of_people_has_whole_days_all_year(folder, begin):
+    hours = pd.date_range(begin, periods=24 * 270, freq="h", tz="Europe/Berlin")
+    hours = hours[(hours.hour >= 9) & (hours.hour <= 18)]
+    times = hours.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+    panel = read_rows(
+        folder, times, np.ones(len(hours)), frequency="D", aggregate="sum", timezone="Europe/Berlin", closed=[]
+    )
+
+    assert set(panel.values) == {10.0}
+    assert panel.timestamps[-1] >= hours[-1].tz_convert("UTC").tz_localize(None)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [("America/Sao_Paulo", "2017-10-15"), ("America/Havana", "2017-11-05"), ("Asia/Beirut", "2021-03-28")],
+)
+def test_a_first_day_whose_midnight_never_came_or_came_twice_is_a_day(folder, zone, day):
+    clock = pd.date_range(f"{day}T05:00", periods=24 * 60, freq="h", tz=zone)
+
+    panel = read_rows(
+        folder,
+        clock.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        np.ones(len(clock)),
+        frequency="D",
+        aggregate="sum",
+        timezone=zone,
+        closed=[],
+    )
+
+    assert set(panel.values[1:]) == {24.0}
+
+
+@pytest.mark.parametrize(("frequency", "last"), [("W", "2024-03-29"), ("ME", "2024-03-29"), ("W", "2024-04-05T15")])
+def test_a_week_of_business_days_is_over_before_its_end(folder, frequency, last):
+    days = pd.bdate_range("2023-01-02", last)
+    clock = days if len(last) == 10 else pd.DatetimeIndex([d + pd.Timedelta(hours=h) for d in days for h in (9, 15)])
+
+    whole = read_rows(folder, clock, np.ones(len(clock)), frequency=frequency, aggregate="sum", closed=[])
+    part = read_rows(folder, clock[:-3], np.ones(len(clock) - 3), frequency=frequency, aggregate="sum", closed=[])
+
+    assert whole.timestamps[-1] >= clock[-1]
+    assert part.timestamps[-1] < clock[-4]
+
+
+@pytest.mark.parametrize("frequency", ["2W-SUN", "2ME", "3MS", "2B", "2QS-JAN", "YE"])
+@pytest.mark.parametrize("begin", ["2020-01-15", "2021-03-20", "2010-05-05"])
+def test_new_data_keeps_the_phase_of_steps_of_several_weeks_or_months(folder, frequency, begin):
+    grid = pd.date_range("2015-02-01T06:00", periods=60, freq=frequency)
+    before = pd.date_range(end=grid[0], periods={"2B": 700, "2W-SUN": 150}.get(frequency, 60), freq=frequency)
+    whole = before.append(pd.date_range(grid[0], "2080-01-01", freq=frequency)[1:])
+    clock = pd.date_range(begin, periods=40, freq=frequency)
+
+    panel = read_rows(folder, clock, np.arange(40.0), anchor=grid[0], frequency=frequency, closed=[])
+
+    assert np.isin(panel.timestamps, whole).all()
+    assert whole[whole.searchsorted(clock[0])] == panel.timestamps[0]
 
 
 def test_the_day_of_an_office_is_over_when_it_closes(folder):

@@ -9,7 +9,7 @@ import pytest
 from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.run.params import parse_params
 from spline_lstm.scores import refit
-from spline_lstm.scores.folds import walk_forward
+from spline_lstm.scores.folds import train_part, walk_forward
 
 STEPS, LATE, HORIZON, STEP = 160, 90, 4, 20
 
@@ -79,6 +79,27 @@ def test_a_fold_in_an_outage_is_passed_over(outage, left, table, tmp_path):
 
     assert [each.fold.number for each in scored] == left
     assert [each.fitted for each in scored] == [1, 1]  # whatever can be scored
+
+
+def test_a_fold_with_nothing_to_learn_from_leaves_the_fit_to_the_next(table, tmp_path):
+    alone = table[table["name"] == "a"].reset_index(drop=True)
+    params = params_of(alone, tmp_path)
+    folds = walk_forward(pd.DatetimeIndex(alone["when"]), params, "UTC")
+    column = params.data.target[0]
+    still = alone["when"] <= folds[0].cutoff - 0.1 * (folds[0].cutoff - alone["when"][0])
+    alone.assign(**{column: alone[column].where(~still, 7.0)}).to_csv(params.data.path, index=False)
+
+    scored = refit.score_folds(params, folds)
+
+    learned = [fold.number for fold in folds if train_rows_vary(fold, alone["when"], still)]
+    assert 0 < len(learned) < len(folds)
+    assert [each.fold.number for each in scored] == learned
+    assert {each.fitted for each in scored} == {learned[0]}
+
+
+def train_rows_vary(fold, clock, still):
+    known = int((clock <= fold.cutoff).sum())
+    return not still[: train_part(known, fold.share)].all()
 
 
 def test_a_fold_that_cannot_be_fitted_is_named(table, tmp_path):
