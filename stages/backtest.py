@@ -73,7 +73,8 @@ def _walk(params: Params, workers: int) -> tuple[list[FoldScores], list[Fold]]:
     scored = [each for group in done for each in group]
     if not scored:
         raise NothingToScoreError(
-            "Some fold of the backtest must have a window with an observed target and no gap that is too long. "
+            "Some fold of the backtest must have a series that varies before it, and in it a window with an observed "
+            "target and no gap that is too long. "
             f"Received: none of {len(folds)}. Raise backtest.windows or backtest.step, or give more data."
         )
     numbers = {each.fold.number for each in scored}

@@ -101,7 +101,9 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
         name, fault = next(iter(faults.items()))
         several = f" So it is with {len(faults) - 1} more series." if len(faults) > 1 else ""
         advice = "Mend the data" + (", or set data.on_bad_series to drop." if len(faults) < len(names) else ".")
-        error = NothingToLearnError if drop and fault.error is DataError else fault.error
+        error = (
+            NothingToLearnError if drop and any(each.error is DataError for each in faults.values()) else fault.error
+        )
         raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}")
     for name, fault in faults.items():
         log.warning("left out: %s %s", name, fault)

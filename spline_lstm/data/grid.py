@@ -120,8 +120,10 @@ def last_is_over(rows: Table, full: pd.DatetimeIndex, clock: pd.DatetimeIndex) -
     if len(full) == 1 or not _several(rows, full[-1] - full[-2]):
         return True
     newest = full[-JUDGES - 1 :]
-    before = (newest - clock[np.maximum(clock.searchsorted(newest, side="right") - 1, 0)]).asi8
-    return bool(before[-1] <= np.quantile(before[:-1], MOST, method="higher"))
+    place = clock.searchsorted(newest, side="right")
+    before = (newest - clock[np.maximum(place - 1, 0)]).asi8
+    judges = before[:-1][np.diff(place[:-1], prepend=0) > 0]  # those that have rows
+    return not judges.size or bool(before[-1] <= np.quantile(judges, MOST, method="higher"))
 
 
 def _several(rows: Table, step: pd.Timedelta) -> bool:
@@ -154,16 +156,22 @@ def _first_label(rows: Table, clock: pd.DatetimeIndex, offset: Any, several: boo
 def _until_end_of_step(clock: pd.DatetimeIndex, step: pd.Timedelta, timezone: str, apart: pd.Timedelta) -> pd.Timedelta:
     """From the first row to the latest time of its step, counted from a local midnight, that rows of a step have.
 
-    A grid is of one length of step, so it keeps the clock of summer, when people's is ahead: in winter a step ends
-    earlier by their clock, never on the next day.
+    A grid is of one length of step, so it keeps the clock of summer, when people's is ahead: in winter a day of all
+    hours ends earlier by their clock, never on the next day.
     """
-    local = clock[: len(clock) // HEAD_SHARE + 1].tz_localize("UTC").tz_convert(timezone).tz_localize(None)
-    year = pd.DatetimeIndex([f"{clock[0].year}-{month:02}-01" for month in (1, 7)]).tz_localize("UTC")
-    winter, summer = np.sort((year.tz_convert(timezone).tz_localize(None) - year.tz_localize(None)).asi8)
+    older = clock[: len(clock) // HEAD_SHARE + 1]
+    year = pd.date_range(f"{np.clip(older[0].year, 1678, 2261)}-01-01", periods=12, freq="MS")
+    offsets = _local(older.union(year), timezone) - older.union(year)
+    local = _local(older, timezone)
     latest = ((local - local[0].normalize()) % step).max()
-    latest = max(latest, min(latest + pd.Timedelta(summer - winter), step - apart))
-    first = clock[0] + pd.Timedelta(summer)
+    in_winter = latest + (offsets.max() - offsets.min())  # by the clock of summer
+    latest = in_winter if in_winter < step else max(latest, step - apart)
+    first = clock[0] + offsets.max()
     return (latest - (first - first.normalize())) % step
+
+
+def _local(moments: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    return moments.tz_localize("UTC").tz_convert(timezone).tz_localize(None)
 
 
 def _after(clock: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp) -> pd.Timestamp:

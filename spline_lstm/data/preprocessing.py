@@ -17,7 +17,7 @@ from spline_lstm.data.phases import ROUNDING
 from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings, held_once
 from spline_lstm.data.repetition import best_repeated
 from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
-from spline_lstm.data.scaling import StandardScaler, never_negative, require_near, spread_follows_level
+from spline_lstm.data.scaling import FARTHEST, StandardScaler, never_negative, require_near, spread_follows_level
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
 from spline_lstm.data.windows import UNKNOWN, WindowSource, split_series
@@ -58,7 +58,9 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
     scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data, encoding)
     identities = np.arange(1, kept.sum() + 1, dtype=np.int32)
-    prepared = Prepared(**_series(panel, rows, encoding, settings, scaler, identities), dropped=dropped, splits=splits)
+    prepared = Prepared(
+        **_series(panel, rows, encoding, settings, scaler, identities, before), dropped=dropped, splits=splits
+    )
     # A row is known by its number from 1, if training sees a window of it.
     identities[~np.isin(identities - 1, prepared.windows("train").first_rows)] = UNKNOWN
     return prepared
@@ -90,7 +92,7 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     own = _scaler(new, targets, fit.settings.log, data, fit.encoding)
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
-    return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities), dropped=dropped)
+    return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities, before), dropped=dropped)
 
 
 def _scaler(
@@ -151,11 +153,23 @@ def _rows(panel: Panel, encoding: Encoding, kept: np.ndarray) -> _Rows:
 
 
 def _series(
-    panel: Panel, rows: _Rows, encoding: Encoding, settings: Settings, scaler: StandardScaler, identities: np.ndarray
+    panel: Panel,
+    rows: _Rows,
+    encoding: Encoding,
+    settings: Settings,
+    scaler: StandardScaler,
+    identities: np.ndarray,
+    before: int | None,
 ) -> dict[str, Any]:
-    """What series and a prepared run have in common."""
+    """What series and a prepared run have in common.
+
+    A number that stands for a missing one is not observed from step `before` on, up to which series are judged.
+    """
     layout = rows.layout
-    standardized = scaler.transform(rows.values, layout)
+    standardized, values = scaler.transform(rows.values, layout), rows.values
+    if before is not None:
+        missing = (np.abs(standardized) > FARTHEST) & (layout.steps() >= before)
+        standardized, values = (np.where(missing, np.nan, each) for each in (standardized, values))
     for name, row in zip(rows.names, layout.split(standardized), strict=True):
         require_near(f"Series {name!r}", row)
     filled = fill_gaps(standardized, layout, settings.used_seasons, settings.decay)
@@ -171,7 +185,7 @@ def _series(
         encoding.statics(panel, rows.kept),
     )
     return {
-        "values": rows.values,
+        "values": values,
         "timestamps": panel.timestamps,
         "channels": rows.names,
         "settings": settings,

@@ -91,7 +91,8 @@ class Table:
             )
         cut = self.at(inside & np.isin(self.series, begun))
         ids = tuple(self.ids[code] for code in begun)
-        broken = {self.ids[code]: self.broken[self.ids[code]] for code in np.unique(cut.series[cut.wrong])}
+        wrong = cut.wrong & (cut.timestamps <= stretch.known)
+        broken = {self.ids[code]: self.broken[self.ids[code]] for code in np.unique(cut.series[wrong])}
         return replace(cut, series=np.searchsorted(begun, cut.series), ids=ids, broken=broken)
 
 

@@ -556,16 +556,17 @@ def test_sums_of_days_are_of_local_days_by_the_clock_of_summer(folder, zone, sum
 
 
 @pytest.mark.parametrize("begin", ["2024-05-01", "2024-01-02"])
-def test_a_shop_that_opens_by_the_clock_of_people_has_whole_days_all_year(folder, begin):
+@pytest.mark.parametrize("opens", [(9, 10, 11, 12, 13, 14, 15, 16, 17, 18), (6, 14, 22), (8, 20)])
+def test_a_shop_that_opens_by_the_clock_of_people_has_whole_days_all_year(folder, begin, opens):
     hours = pd.date_range(begin, periods=24 * 270, freq="h", tz="Europe/Berlin")
-    hours = hours[(hours.hour >= 9) & (hours.hour <= 18)]
+    hours = hours[hours.hour.isin(opens)]
     times = hours.strftime("%Y-%m-%dT%H:%M:%S%z")
 
     panel = read_rows(
         folder, times, np.ones(len(hours)), frequency="D", aggregate="sum", timezone="Europe/Berlin", closed=[]
     )
 
-    assert set(panel.values) == {10.0}
+    assert set(panel.values) == {float(len(opens))}
     assert panel.timestamps[-1] >= hours[-1].tz_convert("UTC").tz_localize(None)
 
 
@@ -587,6 +588,17 @@ def test_a_first_day_whose_midnight_never_came_or_came_twice_is_a_day(folder, zo
     )
 
     assert set(panel.values[1:]) == {24.0}
+
+
+@pytest.mark.parametrize("closed", [(6,), (5, 6)])
+def test_a_day_that_is_not_over_is_left_out_beside_days_without_rows(folder, closed):
+    hours = pd.date_range("2024-01-01", periods=24 * 200, freq="h")
+    hours = hours[(hours.hour >= 9) & (hours.hour <= 18) & ~hours.dayofweek.isin(closed)]
+
+    panel = read_rows(folder, hours[:-9], np.ones(len(hours) - 9), frequency="D", aggregate="sum", closed=[])
+
+    assert set(panel.values[~np.isnan(panel.values)]) == {10.0}
+    assert panel.timestamps[-1] < hours[-10]
 
 
 @pytest.mark.parametrize(("frequency", "last"), [("W", "2024-03-29"), ("ME", "2024-03-29"), ("W", "2024-04-05T15")])

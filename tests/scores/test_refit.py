@@ -81,6 +81,26 @@ def test_a_fold_in_an_outage_is_passed_over(outage, left, table, tmp_path):
     assert [each.fitted for each in scored] == [1, 1]  # whatever can be scored
 
 
+def test_neither_a_text_nor_a_number_for_a_missing_one_after_a_cutoff_has_a_part_in_its_fit(table, tmp_path):
+    params = params_of(table, tmp_path)
+    folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params, "UTC")[:1]
+    clean = refit.score_folds(params, folds)[0]
+    late = table["when"] == folds[0].cutoff + pd.Timedelta("5D")
+    data = params.data.model_copy(update={"on_bad_series": "drop"})
+
+    for cell in ("much", 9.9e36):
+        spoiled = table.astype({"load": object})
+        spoiled.loc[late & (table["name"] == "a"), "load"] = cell
+        spoiled.to_csv(params.data.path, index=False)
+        (scored,) = refit.score_folds(params.model_copy(update={"data": data}), folds)
+        assert scored.names == clean.names
+        first = clean.forecasts.origins == clean.forecasts.origins.min()
+        assert scored.forecasts.y_pred[scored.forecasts.origins == clean.forecasts.origins.min()].tobytes() == (
+            clean.forecasts.y_pred[first].tobytes()
+        )
+        assert np.isnan(scored.forecasts.y_true).any()
+
+
 def test_a_fold_with_nothing_to_learn_from_leaves_the_fit_to_the_next(table, tmp_path):
     alone = table[table["name"] == "a"].reset_index(drop=True)
     params = params_of(alone, tmp_path)
