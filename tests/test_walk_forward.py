@@ -112,14 +112,26 @@ def test_bytes_do_not_depend_on_workers_nor_earlier_folds_on_later_rows(walked, 
 
 def test_an_error_in_a_worker_gives_its_exit_code(walked, tmp_path):
     project = walked.copy(tmp_path / "project")
+    file = project.path / "walk.csv"
+    table = pd.read_csv(file)
+    table.drop(index=range(5, STEPS - 3 * HORIZON - 5)).to_csv(file, index=False)
+
+    done = project.stage("backtest", "--workers", "1")
+
+    assert done.returncode == 26, done.stderr
+    assert "Traceback" not in done.stderr
+    message = outcome(done)["error"]["message"]
+    assert re.match(r"Fold 1, after 2024-05-\d\d 00:00:00: The train split must hold a window", message)
+
+
+def test_a_backtest_of_nothing_to_learn_from_says_so(walked, tmp_path):
+    project = walked.copy(tmp_path / "project")
     write_series(project, slice(0, STEPS - 3 * HORIZON), by=0.0)
 
     done = project.stage("backtest", "--workers", "1")
 
-    assert done.returncode == 25, done.stderr
-    assert "Traceback" not in done.stderr
-    message = outcome(done)["error"]["message"]
-    assert re.match(r"Fold 1, after 2024-05-\d\d 00:00:00: Series 'load' must vary\.", message)
+    assert done.returncode == 26, done.stderr
+    assert "must have a series that varies before it" in outcome(done)["error"]["message"]
 
 
 def test_a_fold_in_an_outage_is_left_out_and_named(walked, tmp_path):
