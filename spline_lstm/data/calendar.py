@@ -22,6 +22,11 @@ KINDS = (0, -1, 1)  # of a holiday's days: itself, the one before, the one after
 SOME_DAYS = pd.date_range("2001-01-01", periods=2)
 
 
+def local_time(moments: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    """Moments, UTC without offset, as the clocks of a time zone show them, without offset either."""
+    return moments.tz_localize("UTC").tz_convert(timezone).tz_localize(None)
+
+
 def periodic_basis(phase: np.ndarray, splines: int) -> np.ndarray:
     """Uniform cubic B-splines on a circle; of a lower degree where there are too few of them.
 
@@ -49,7 +54,7 @@ def hours_of_day(labels: pd.DatetimeIndex, timezone: str) -> np.ndarray:
     """
     if pd.Series(np.diff(labels)).median() >= DAY:
         return np.zeros(len(labels), np.int64)
-    return labels.tz_localize("UTC").tz_convert(timezone).hour.to_numpy(np.int64)
+    return local_time(labels, timezone).hour.to_numpy(np.int64)
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ class Calendar:
         return np.concatenate(list(self._groups(timestamps).values()), axis=1)
 
     def _groups(self, timestamps: pd.DatetimeIndex) -> dict[str, np.ndarray]:
-        local = timestamps.tz_localize("UTC").tz_convert(self.timezone).tz_localize(None)
+        local = local_time(timestamps, self.timezone)
         midnight, none = local.normalize(), np.empty((len(local), 0))
         day = periodic_basis(((local - midnight) / DAY).to_numpy(), self.times_of_day) if self.times_of_day else none
         start = local.to_period("Y").start_time

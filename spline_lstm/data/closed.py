@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.calendar import local_time
 from spline_lstm.data.gaps import runs
 from spline_lstm.run.errors import DataError, ParamsError
 from spline_lstm.run.hours import DAY, WEEK, Hours
@@ -43,7 +44,7 @@ def closed_labels(labels: pd.DatetimeIndex, frequency: str, hours: Sequence[str]
             f"`data.closed` must leave a step of {frequency} open in each week. Received: {', '.join(hours)}. "
             "Shorten the hours."
         )
-    return closed[_local(labels, timezone) % WEEK // step]
+    return closed[_since_a_monday(labels, timezone) % WEEK // step]
 
 
 def open_grid(full: pd.DatetimeIndex, frequency: str, hours: Sequence[str], timezone: str) -> pd.DatetimeIndex:
@@ -94,7 +95,7 @@ def infer_closed(labels: pd.DatetimeIndex, observed: np.ndarray, frequency: str,
     step = _seconds(frequency)
     if step is None or not observed.any():
         return ()
-    local = _local(labels, timezone)
+    local = _since_a_monday(labels, timezone)
     dates, weeks, phases = local // DAY, local // WEEK, local % WEEK // step
     dates -= dates.min()
     weeks -= weeks.min()
@@ -175,7 +176,6 @@ def _seconds(frequency: str) -> int | None:
     return int(seconds) if seconds >= 1 and DAY % seconds == 0 else None
 
 
-def _local(labels: pd.DatetimeIndex, timezone: str) -> np.ndarray:
+def _since_a_monday(labels: pd.DatetimeIndex, timezone: str) -> np.ndarray:
     """Seconds since a Monday's midnight, by the clocks of a time zone."""
-    local = labels.tz_localize("UTC").tz_convert(timezone).tz_localize(None)
-    return local.as_unit("ns").asi8 // 10**9 + EPOCH
+    return local_time(labels, timezone).as_unit("ns").asi8 // 10**9 + EPOCH

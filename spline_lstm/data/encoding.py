@@ -63,7 +63,7 @@ class Encoder:
             categories = tuple(train.categories[code] for code in sorted(frequent[counts[frequent] > 0]))
             return cls(categories, varies=len(categories) > 1)
         if not known.size or constant(known):
-            return cls(mean=float(known[0]) if known.size else 0.0, varies=False)
+            return cls(varies=False)
         mean, std = float(np.mean(known)), float(np.std(known))
         curved = bent and len(np.unique(known)) >= FEWEST_OF_A_CURVE
         bends = np.unique(np.quantile((known - mean) / std, BENDS)) if curved else ()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spline_lstm.data.calendar import local_time
 from spline_lstm.data.closed import infer_closed
 from spline_lstm.data.tables import Table
 from spline_lstm.run.errors import DataError, ParamsError
@@ -161,17 +162,13 @@ def _until_end_of_step(clock: pd.DatetimeIndex, step: pd.Timedelta, timezone: st
     """
     older = clock[: len(clock) // HEAD_SHARE + 1]
     year = pd.date_range(f"{np.clip(older[0].year, 1678, 2261)}-01-01", periods=12, freq="MS")
-    offsets = _local(older.union(year), timezone) - older.union(year)
-    local = _local(older, timezone)
+    offsets = local_time(older.union(year), timezone) - older.union(year)
+    local = local_time(older, timezone)
     latest = ((local - local[0].normalize()) % step).max()
     in_winter = latest + (offsets.max() - offsets.min())  # by the clock of summer
     latest = in_winter if in_winter < step else max(latest, step - apart)
     first = clock[0] + offsets.max()
     return (latest - (first - first.normalize())) % step
-
-
-def _local(moments: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
-    return moments.tz_localize("UTC").tz_convert(timezone).tz_localize(None)
 
 
 def _after(clock: pd.DatetimeIndex, offset: Any, anchor: pd.Timestamp) -> pd.Timestamp:

@@ -112,12 +112,9 @@ def read_panel(
     closed = params.closed or ()
     if params.closed is None and split is not None:
         closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split, table.timezone))
-    left_out = closed_labels(full, frequency, closed, table.timezone)
-    inside, empty = left_out[full.searchsorted(rows.timestamps)], np.isnan(rows.values).all(axis=1)
-    grid = open_grid(full, frequency, closed, table.timezone) if closed else full
-    # A row of empty cells in closed hours says nothing of the next step, so it does not begin it.
-    bins = np.maximum(grid.searchsorted(rows.timestamps, side="left") - (inside & empty), 0)
-    grid = grid if stretch is not None else grid[: bins.max() + 1]
+    grid, bins, left_out = _open_bins(rows, full, frequency, closed, table.timezone)
+    if stretch is None:
+        grid = grid[: bins.max() + 1]
     ahead = following_timestamps(grid, frequency, horizon, closed, table.timezone)
     series = _series_layout(rows, bins)
     if stretch is not None:
@@ -134,11 +131,7 @@ def read_panel(
         "last": str(clock[-1]),
         "frequency": frequency,
         "steps": len(grid),
-        "closed": {
-            "hours": list(closed),
-            "steps": int(left_out.sum()),
-            "rows": int((inside & ~empty).sum()),
-        },
+        "closed": left_out,
         "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
     broken = {name: every.broken[key] for key in every.broken for name in _row_names((key,), params.target)}
@@ -169,6 +162,19 @@ def _beyond_targets(rows: Table) -> np.ndarray:
     begins = np.searchsorted(rows.series, np.arange(len(rows.ids)))
     last = np.maximum.reduceat(place, begins)[rows.series]
     return (np.arange(len(rows.series)) > last) & (last >= 0)
+
+
+def _open_bins(
+    rows: Table, full: pd.DatetimeIndex, frequency: str, closed: tuple[str, ...], timezone: str
+) -> tuple[pd.DatetimeIndex, np.ndarray, dict[str, Any]]:
+    """The grid without closed hours, the bin of each row in it, `(rows,)`, and what these hours leave out."""
+    left_out = closed_labels(full, frequency, closed, timezone)
+    inside, empty = left_out[full.searchsorted(rows.timestamps)], np.isnan(rows.values).all(axis=1)
+    grid = open_grid(full, frequency, closed, timezone) if closed else full
+    # A row of empty cells in closed hours says nothing of the next step, so it does not begin it.
+    bins = np.maximum(grid.searchsorted(rows.timestamps, side="left") - (inside & empty), 0)
+    found = {"hours": list(closed), "steps": int(left_out.sum()), "rows": int((inside & ~empty).sum())}
+    return grid, bins, found
 
 
 def _series_layout(rows: Table, bins: np.ndarray) -> Layout:
