@@ -114,17 +114,22 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
 
 
 def last_is_over(rows: Table, full: pd.DatetimeIndex, clock: pd.DatetimeIndex) -> bool:
-    """Whether the last step of a grid ends no earlier before its label than most steps before it.
+    """Whether rows of the last step of a grid end no earlier before its label than those of most steps before it.
 
+    By UTC or by the clocks of people: rows keep to one of them, and seem to be early by the other when clocks change.
     Steps of one row are over with it, and an only step passes for one that is.
     """
     if len(full) == 1 or not _several(rows, full[-1] - full[-2]):
         return True
     newest = full[-JUDGES - 1 :]
     place = clock.searchsorted(newest, side="right")
-    before = (newest - clock[np.maximum(place - 1, 0)]).asi8
-    judges = before[:-1][np.diff(place[:-1], prepend=0) > 0]  # those that have rows
-    return not judges.size or bool(before[-1] <= np.quantile(judges, MOST, method="higher"))
+    have_rows = np.diff(place[:-1], prepend=0) > 0
+    if not have_rows.any():
+        return True
+    last = clock[np.maximum(place - 1, 0)]
+    before = np.stack([(newest - last).asi8, (newest - local_time(last, rows.timezone)).asi8])
+    usual = np.quantile(before[:, :-1][:, have_rows], MOST, axis=1, method="higher")
+    return bool((before[:, -1] <= usual).any())
 
 
 def _several(rows: Table, step: pd.Timedelta) -> bool:

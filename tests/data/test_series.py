@@ -570,6 +570,25 @@ def test_a_shop_that_opens_by_the_clock_of_people_has_whole_days_all_year(folder
     assert panel.timestamps[-1] >= hours[-1].tz_convert("UTC").tz_localize(None)
 
 
+@pytest.mark.parametrize("days_since", [-1, 1, 6])
+@pytest.mark.parametrize("change", ["2024-03-31", "2024-10-27"])
+@pytest.mark.parametrize(
+    ("by", "opens"), [("Etc/GMT-2", range(24)), ("UTC", range(9, 18)), ("Europe/Berlin", range(9, 18))]
+)
+def test_a_last_day_is_over_when_its_rows_are_whatever_the_clocks_did(folder, change, days_since, by, opens):
+    end = pd.Timestamp(change, tz=by) + pd.Timedelta(days=days_since + 1)
+    hours = pd.date_range(end - pd.Timedelta(days=250), end, freq="h", inclusive="left")
+    hours = hours[hours.hour.isin(opens)].tz_convert("UTC").tz_localize(None)
+
+    asked = {"frequency": "D", "aggregate": "sum", "timezone": "Europe/Berlin", "closed": []}
+    times = hours.strftime("%Y-%m-%dT%H:%M:%SZ")
+    whole = read_rows(folder, times, np.ones(len(hours)), **asked)
+    part = read_rows(folder, times[:-4], np.ones(len(hours) - 4), **asked)
+
+    assert whole.timestamps[-1] >= hours[-1]
+    assert part.timestamps[-1] < hours[-5]
+
+
 @pytest.mark.parametrize(
     ("zone", "day"),
     [("America/Sao_Paulo", "2017-10-15"), ("America/Havana", "2017-11-05"), ("Asia/Beirut", "2021-03-28")],
