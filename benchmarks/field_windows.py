@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmarks.field_scores import COVERAGES, QUANTILES, columns, covered
 from benchmarks.runs import read_scores
+from spline_lstm.data.calendar import local_time
 from spline_lstm.data.prepared import Prepared, load_prepared
 from spline_lstm.data.windows import WindowIndex
 from spline_lstm.run.contract import RunPaths
@@ -101,7 +102,7 @@ def _known_to_peers(prepared: Prepared, chosen: np.ndarray, seasons: Sequence[in
     Gaps are filled as they are for the model, which knows nothing after an origin.
     """
     rows, origins = prepared.windows("test").at(chosen)
-    clock = prepared.timestamps.tz_localize("UTC").tz_convert(prepared.settings.timezone).tz_localize(None)
+    clock = local_time(prepared.timestamps, prepared.settings.timezone)
     return {
         "histories": np.stack([_history(prepared, *window) for window in zip(rows, origins, strict=True)]),
         "test_rows": rows,
