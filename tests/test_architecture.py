@@ -188,6 +188,15 @@ def test_light_stages_do_not_import_tensorflow(stage):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_importing_tensorflow_leaves_matplotlib_to_those_who_draw():
+    code = (
+        "import sys; from stages._run import import_tensorflow; import_tensorflow(); import keras; "
+        "assert not [name for name in sys.modules if name.startswith('matplotlib')]; import matplotlib.pyplot"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_explains_the_stage(stage):
     done = subprocess.run(
