@@ -57,12 +57,13 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     rows = _rows(panel, encoding, kept)
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
     scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data, encoding)
-    identities = np.arange(1, kept.sum() + 1, dtype=np.int32)
+    identities = np.full(kept.sum(), UNKNOWN, np.int32)
     prepared = Prepared(
         **_series(panel, rows, encoding, settings, scaler, identities, before), dropped=dropped, splits=splits
     )
-    # A row is known by its number from 1, if training sees a window of it.
-    identities[~np.isin(identities - 1, prepared.windows("train").first_rows)] = UNKNOWN
+    # Rows of which training sees a window are known by their number among these, which no other row can change.
+    trained = np.unique(prepared.windows("train").first_rows)
+    identities[trained] = np.arange(1, len(trained) + 1)
     return prepared
 
 

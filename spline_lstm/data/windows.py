@@ -150,6 +150,11 @@ class WindowSource:
         return self.filled.layout
 
     @property
+    def trained(self) -> int:
+        """How many rows a model of it must know."""
+        return int(self.identities.max())
+
+    @property
     def targets(self) -> Layout:
         """Where the rows to forecast stand."""
         return self.layout.of(slice(len(self.identities)))

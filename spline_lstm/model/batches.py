@@ -61,7 +61,7 @@ class TrainBatches:
         self, seen: MemberInputs, windows: WindowIndex, size: int, random: np.random.Generator, augmented: bool
     ) -> None:
         self._seen, self._windows, self._size, self._augmented = seen, windows, size, augmented
-        self._several = len(seen.remainder.source.identities) > 1
+        self._several = seen.remainder.source.trained > 1
         self.random = random
         self.order = np.arange(len(windows), dtype=np.int32)
         self.position = len(windows)

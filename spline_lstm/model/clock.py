@@ -69,7 +69,7 @@ def start_fit(
     if wanted is False:
         source = source.without_clock()
     source, ridge = fit_delays(source, train, validation, fit_ridge(source, train, validation))
-    optional, rows, folded, smoother = source.covariates.optional, len(source.identities), None, None
+    optional, rows, folded, smoother = source.covariates.optional, source.trained, None, None
     if params.model.linear:
         folded = fit_folded(source, train, validation, ridge.effects, traits.season, traits.train)
     if folded:
@@ -85,10 +85,11 @@ def start_fit(
     without = started(source.without_clock(), replace(ridge, effects=ridge.effects[:, :-optional]))
     if not traits.daily:
         return without
-    log.info("trying with and without covariates of the clock and the year, %d epochs each", TRIAL_EPOCHS)
+    epochs = min(TRIAL_EPOCHS, params.train.epochs)
+    log.info("trying with and without covariates of the clock and the year, %d epochs each", epochs)
     with_clock = started(source, ridge)
     for each, name in ((without, "without the clock"), (with_clock, "with the clock")):
-        each.fit.go_on(TRIAL_EPOCHS, snapshots, name)
+        each.fit.go_on(epochs, snapshots, name)
     before, after = without.fit.best_errors[:, 0], with_clock.fit.best_errors[:, 0]
     return with_clock if clear_gain(before, after, without.fit.judges.origins, source.horizon) else without
 
@@ -106,8 +107,7 @@ def new_forecaster(
     Its weights are a function of the seed alone.
     """
     seed_everything(params.seed)
-    rows = len(source.identities)
-    settings = model_settings(params.spline, params.model, source.lookback, source.horizon, rows, len(train))
+    settings = model_settings(params.spline, params.model, source.lookback, source.horizon, source.trained, len(train))
     input_scale, output_scale = typical_sizes(source, train, ridge.effects)
     settings |= source.covariates.channels | {"input_scale": input_scale, "output_scale": output_scale}
     if folded:

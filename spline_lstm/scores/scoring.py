@@ -35,7 +35,7 @@ def forecast_test(
     Returns:
         The forecasts in original units; what their intervals are made from; errors on validation windows.
     """
-    model.require_fit(prepared.source, int(prepared.source.identities.max()))
+    model.require_fit(prepared.source, prepared.source.trained)
     validation, test = prepared.windows("validation"), prepared.windows("test")
     scaled = _predicted(prepared, model, validation)
     y_pred, unit = prepared.scaler.restore(scaled, validation.rows), units[validation.rows, None]

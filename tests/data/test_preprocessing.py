@@ -178,6 +178,39 @@ def test_a_new_series_with_the_name_of_a_past_covariate_is_unknown(sold):
     assert series.source.identities.tolist() == [1, 0, 2]
 
 
+def test_a_series_that_training_does_not_see_changes_nothing_of_what_it_sees(tmp_path):
+    days = pd.date_range("2024-01-01", periods=200, freq="D")
+    noise = np.random.default_rng(0).normal(size=(3, 200))
+    parts = [
+        pd.DataFrame({"day": days, "item": item, "sold": row}) for item, row in zip(["a", "b", "c"], noise, strict=True)
+    ]
+    parts[0] = parts[0].tail(25)  # within the test split
+    params = parse_params(
+        {
+            "run_id": "a",
+            "data": {"path": "t.csv", "timestamp": "day", "target": "sold", "series_id": "item", "frequency": "D"},
+            "windows": {"horizon": 3, "lookback": 7},
+        }
+    )
+    prepared = []
+    for number, chosen in enumerate((parts, parts[1:])):
+        path = tmp_path / f"{number}.csv"
+        pd.concat(chosen).to_csv(path, index=False)
+        prepared.append(prepare(read_panel(path, params.data, split=params.split), params))
+
+    late, without = prepared
+    assert late.source.identities.tolist() == [0, 1, 2]
+    assert without.source.identities.tolist() == [1, 2]
+    assert late.source.trained == without.source.trained == 2
+    for split in ("train", "validation"):
+        one, other = late.windows(split), without.windows(split)
+        np.testing.assert_array_equal(one.origins, other.origins)
+        for before, after in zip(
+            late.source.windows(one.rows, one.origins), without.source.windows(other.rows, other.origins), strict=True
+        ):
+            np.testing.assert_array_equal(before, after)
+
+
 def panel_of(tmp_path, drop=True, **columns):
     """Three series of 300 days whose load is noise, and what else is given; the last 5 days are ahead."""
     rng = np.random.default_rng(0)
