@@ -11,8 +11,9 @@ from spline_lstm.pages.background import data_section, settings_section, trainin
 from spline_lstm.pages.backtest import backtest_section
 from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import baseline_labels, number, table, title
-from spline_lstm.scores.doubt import BETTER, CONFIDENCE, WORSE, verdict
+from spline_lstm.pages.labels import baseline_labels, listed, number, table, title
+from spline_lstm.scores.doubt import BETTER, CONFIDENCE, UNCLEAR, WORSE, verdict
+from spline_lstm.scores.evaluation import EXACT
 from spline_lstm.scores.predictions import SHOWN_SERIES
 
 CAPTIONS = {
@@ -78,21 +79,33 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     labels = baseline_labels(scores["baselines"])
     best = scores["best_baseline"]
     label = next(label for label in labels.values() if title(best) in label.split(" = "))
-    doubtful = [name for name in labels if verdict(scores["baselines"][name]) != BETTER]
+    found = {label: verdict(scores["baselines"][name]) for name, label in labels.items()}
+    exact = scores["baselines"][best]["relative_rmse"] is None  # it errs by rounding alone: no error is a share of it
+    worse = [each for each in labels.values() if found[each] == WORSE]
+    doubtful = [each for each in labels.values() if found[each] == UNCLEAR]
     if model["shares"].get("linear") == 1:
         head = (
             "**The model is its ridge.** On validation windows nothing else improved it, so nothing else has a share."
         )
-    elif verdict(scores["baselines"][best]) == WORSE:
+    elif exact and (scores["metrics"]["mase"] or 0) <= EXACT:
+        head = f"**The model and {label} err by rounding alone.**"
+    elif exact or found[label] == WORSE:
         head = (
             f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
             "Use that baseline instead."
         )
+    elif worse:
+        head = f"**The model does not beat {listed(worse)}.** {_beside_best(scores, label)}"
     elif doubtful:
-        names = " and ".join(labels[name] for name in doubtful)
-        head = f"**No clear difference between the model and {names}.** {_beside_best(scores, label)}"
+        head = f"**No clear difference between the model and {listed(doubtful)}.** {_beside_best(scores, label)}"
     else:
         head = f"**The model beats every baseline.** {_beside_best(scores, label)}"
+    held = (
+        f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
+        f"{scores['metrics']['coverage']:.1%} of them."
+    )
+    if exact:
+        return f"{head}\n\n{held}"
     several = len(scores["per_series"]) > 1
     measure = "relative_rmse" if several else "rmse"
     against = ", ".join(
@@ -101,11 +114,7 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
         if scores["baselines"][name][measure]
     )
     of_several = ", relative to the best baseline of each series, on average" if several else ""
-    return (
-        f"{head}\n\nRMSE of the model{of_several}: {against}. {_sureness(scores['metrics'])}"
-        f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
-        f"{scores['metrics']['coverage']:.1%} of them."
-    )
+    return f"{head}\n\nRMSE of the model{of_several}: {against}. {_sureness(scores['metrics'])}{held}"
 
 
 def _beside(error: float, baseline: Mapping[str, Any], measure: str, label: str) -> str:

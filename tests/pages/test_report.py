@@ -66,6 +66,40 @@ def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
     assert ("(± 10.0) below ridge" in verdict) == (margin == 0.1 and rmse < 2)
 
 
+@pytest.mark.parametrize(
+    ("mase", "expected"),
+    [(0.3, "**The model does not beat the best baseline, naive.**"), (1e-9, "**The model and naive err by rounding")],
+)
+def test_a_baseline_that_errs_by_rounding_alone_has_no_multiples(mase, expected):
+    undefined = {"skill": None, "skill_margin": None, "relative_rmse": None}
+    scores = {
+        "metrics": {"rmse": 1.7, "mase": mase, "coverage": 0.9, **undefined},
+        "best_baseline": "naive",
+        "baselines": {"naive": {**NAIVE, "rmse": 1e-9, **undefined}, "ridge": {**RIDGE, **undefined}},
+        "per_series": {"load": undefined},
+        "intervals": {"levels": [0.9]},
+    }
+
+    verdict = _verdict(scores, {"shares": {"members": 1.0}})
+
+    assert verdict.startswith(expected)
+    assert "above" not in verdict
+    assert "less than two horizons" not in verdict
+
+
+def test_a_baseline_that_is_clearly_better_is_named_though_another_one_is_best():
+    doubtful, clear = {"skill": -0.3, "skill_margin": 0.5}, {"skill": -0.1, "skill_margin": 0.0}
+    scores = {
+        "metrics": {"rmse": 2.2, "relative_rmse": 1.3, "coverage": 0.9, **doubtful},
+        "best_baseline": "seasonal_naive",
+        "baselines": {"seasonal_naive": {**NAIVE, **doubtful}, "ridge": {**RIDGE, **clear}},
+        "per_series": {"load": doubtful},
+        "intervals": {"levels": [0.9]},
+    }
+
+    assert _verdict(scores, {"shares": {"members": 1.0}}).startswith("**The model does not beat ridge.**")
+
+
 def test_of_several_series_the_verdict_compares_what_has_no_unit(tmp_path):
     page = render_report(finished_run(hourly(series=3), tmp_path, errors=(2.0, 4.0)))
 
