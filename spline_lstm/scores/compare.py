@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from spline_lstm.run.errors import ArtifactError, ShapeError
 from spline_lstm.scores import metrics
 from spline_lstm.scores.doubt import skill_margins
+from spline_lstm.scores.evaluation import EXACT
 from spline_lstm.scores.forecasts import Forecasts
 from spline_lstm.scores.predictions import WINDOW_COLUMNS
 
@@ -21,7 +23,8 @@ class RunScore:
 
     Attributes:
         run_id: Of the run.
-        relative_rmse: Mean over series of its RMSE relative to that of the series' best run.
+        relative_rmse: Mean over series of its RMSE relative to that of the series' best run; but for those in which
+            that one errs by rounding alone, unless it does in all.
         rmse: Of all targets.
         mae: Of all targets.
         coverage: Share of targets in its intervals.
@@ -96,11 +99,14 @@ class _Windows:
         return _Windows(keys, values, self.timestamps[chosen, :horizon])
 
 
-def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
+def compare_runs(
+    predictions: Mapping[str, pd.DataFrame], spreads: Mapping[str, float] = MappingProxyType({})
+) -> Comparison:
     """Scores on common targets.
 
     Args:
         predictions: By run_id, two or more, with `WINDOW_COLUMNS`, as a run leaves them.
+        spreads: Standard deviations by the names of series, which tell errors of rounding; 0 of others.
 
     Raises:
         ArtifactError: Predictions are not those of whole windows.
@@ -120,14 +126,18 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
     squares = {name: np.where(observed, (y_true - table) ** 2, 0) for name, table in y_pred.items()}
     sums = {name: np.bincount(rows, table.sum(axis=1), len(names)) for name, table in squares.items()}
     least = np.min(list(sums.values()), axis=0)
+    counts = np.bincount(rows, observed.sum(axis=1), len(names))
+    rounding = EXACT * np.array([spreads.get(name, 0.0) for name in names])
+    judged = (counts > 0) & (np.sqrt(least / np.maximum(counts, 1)) > rounding)
+    judged |= ~judged.any()
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = {name: float(np.nanmean(np.sqrt(table / least))) for name, table in sums.items()}
+        relative = {name: float(np.nanmean(np.sqrt(table / least)[judged])) for name, table in sums.items()}
     best = min(relative, key=lambda name: relative[name])
-    best_of_rows = [min(sums, key=lambda name: sums[name][row]) for row in range(len(names))]
+    best_of_rows = [min(sums, key=lambda name: sums[name][row]) if judged[row] else "" for row in range(len(names))]
     without_intervals = (), *np.empty((2, 0, *y_true.shape))
     forecasts = Forecasts(rows, origins, y_true, y_pred[best], *without_intervals)
     margins, _ = skill_margins(forecasts, y_pred, best_of_rows)
-    counts = np.maximum(observed.sum(axis=0), 1)
+    of_steps = np.maximum(observed.sum(axis=0), 1)
 
     def score(name: str) -> RunScore:
         values = {key: table[observed] for key, table in common[name].values.items()}
@@ -140,7 +150,7 @@ def compare_runs(predictions: Mapping[str, pd.DataFrame]) -> Comparison:
             int((sums[name] == least).sum()),
             metrics.skill(relative[best], relative[name]),
             margins[name] if name != best else np.nan,
-            np.sqrt(squares[name].sum(axis=0) / counts),
+            np.sqrt(squares[name].sum(axis=0) / of_steps),
         )
 
     seen = first.timestamps[observed]

@@ -93,6 +93,18 @@ def test_the_best_comes_first_and_differences_have_their_margin():
     assert last.behind > last.margin > 0
 
 
+def test_a_series_in_which_the_best_errs_by_rounding_alone_decides_nothing():
+    runs = {"good": predictions(1.0, seed=1), "poor": predictions(2.0, seed=2)}
+    for table, missed in zip(runs.values(), (1e-3, 1e-9), strict=True):
+        table.loc[table["series_id"] == "s1", ["y_true", "y_pred"]] = 0.0, missed
+
+    found = {each.run_id: each for each in compare_runs(runs, {"s0": 1.0, "s1": 1.0}).runs}
+
+    assert list(found) == ["good", "poor"]
+    assert found["good"].relative_rmse == 1
+    assert found["poor"].behind > found["poor"].margin > 0
+
+
 def test_the_order_in_which_runs_are_named_changes_nothing():
     one, two = predictions(1.0, seed=1), predictions(2.0, horizon=2, seed=2)
     found, other = compare_runs({"a": one, "b": two}), compare_runs({"b": two, "a": one})
