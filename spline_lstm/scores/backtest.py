@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -141,13 +140,15 @@ def _pooled(folds: Sequence[FoldScores]) -> dict[str, Any]:
     """Scores of all folds' targets together; MASE by the train rows of the first fold that has the series."""
     names = tuple(dict.fromkeys(name for each in folds for name in each.names))
     place = {name: row for row, name in enumerate(names)}
-    calendar = reduce(lambda one, two: one.union(two), (each.timestamps for each in folds))
+    calendar = folds[-1].timestamps
+    for each in reversed(folds[:-1]):  # no union of them: where clocks jitter, each fold has labels of its own
+        calendar = each.timestamps[each.timestamps < calendar[0]].append(calendar)
     scales, parts = np.full(len(names), np.nan), []
     for each in folds:
         rows = np.array([place[name] for name in each.names])
         scales[rows] = np.where(np.isnan(scales[rows]), each.mase_scales / each.units, scales[rows])
         scored = each.forecasts.in_units(each.units)
-        origins = calendar.searchsorted(each.timestamps[scored.origins])
+        origins = calendar.get_indexer(each.timestamps[scored.origins], method="nearest")
         parts.append(Forecasts(**{**vars(scored), "rows": rows[scored.rows], "origins": origins}))
     baselines = {
         name: np.concatenate([each.baselines[name] / each.units[each.forecasts.rows, None] for each in folds])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,18 @@ def test_pooled_scores_are_of_all_targets_together_whichever_series_a_fold_has()
     assert pooled["metrics"]["skill"] == pytest.approx(0.5)
     assert len(pooled["per_step"]) == HORIZON
     assert pooled["verdict"] == "better"  # half the error in every stretch leaves no doubt
+
+
+def test_labels_of_folds_that_differ_by_jitter_leave_the_margin_as_it_is():
+    folds = [fold_scores(number, 1.0 + 0.1 * number) for number in range(1, 9)]
+    jittered = [
+        replace(each, timestamps=each.timestamps + pd.Timedelta(seconds=int(late)))
+        for each, late in zip(folds, np.random.default_rng(0).integers(0, 90, len(folds)), strict=True)
+    ]
+
+    margins = [backtest_content(each)["pooled"]["metrics"]["skill_margin"] for each in (folds, jittered)]
+
+    assert margins[0] == pytest.approx(margins[1], rel=1e-9)
 
 
 def test_one_fold_has_no_deviation_and_leaves_everything_in_doubt():
