@@ -35,7 +35,7 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
     Args:
         values: `(steps,)`, all of it, NaN where nothing was observed.
         head: Its first steps, from which its scale comes.
-        shortest: Steps of one window with its targets.
+        shortest: Steps it must have.
         spread: Its standard deviation, original units, if it is known already, so that it need not vary.
     """
     observed = values[~np.isnan(values)]
@@ -46,7 +46,7 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
         received = f"{low:g} in every row" if low == high else f"{low} to {high}, too close to tell apart"
         return Fault("vary", received)
     if len(values) < shortest:
-        return Fault(f"have {shortest} steps, a window and its horizon", str(len(values)), InsufficientDataError)
+        return Fault(f"have {shortest} steps", str(len(values)), InsufficientDataError)
     if np.isnan(head).all():
         return Fault("hold observations in the train split", "none")
     known = head[~np.isnan(head)]
@@ -72,7 +72,7 @@ def usable_rows(
     Args:
         panel: All rows.
         known_until: `(rows,)`, steps of each row from which its scale comes.
-        shortest: Steps of one window with its targets.
+        shortest: Steps each must have.
         drop: Whether rows may be left out.
         before: The calendar step up to which rows are judged; None: by all that they hold.
         spreads: The standard deviations, original units, of rows whose scale is known already, by their names.

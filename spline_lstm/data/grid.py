@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -24,8 +25,20 @@ COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little
 DAY = pd.Timedelta("1D")
 BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
+MOST_DAYS_APART = 6  # of the days of months, from either end, that rows of one a month may have
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
+
+
+def by_its_name_of_today(frequency: str) -> str:
+    """A step as pandas calls it without a warning: of what was M, ME. What is no step stays as it is."""
+    with warnings.catch_warnings(record=True) as outdated:
+        warnings.simplefilter("always", FutureWarning)
+        try:
+            offset = pd.tseries.frequencies.to_offset(frequency)
+        except (ValueError, OverflowError):
+            return frequency
+    return offset.freqstr if outdated else frequency
 
 
 def vote_frequency(rows: Table) -> str:
@@ -68,14 +81,18 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
 
 
 def _months(timestamps: pd.DatetimeIndex) -> str | None:
-    """The step of timestamps on one day of their months, or on the last one: months, quarters or years are unequal.
+    """The step of timestamps of which each has a month of its own: months, quarters or years are unequal.
 
-    Labels are the first or last day of a month; those of any other day are due on the first of the next month.
+    On one day of their months they are due on it, if it is the first, else on the first of the next month. On any last
+    day, and on days near each other, such as the last one of trade, they are due on the last day of their month.
     """
-    ends, day = timestamps.is_month_end.all(), timestamps.day
-    apart = int(np.median(np.diff(12 * timestamps.year + timestamps.month)))
-    if apart < 1 or not (ends or (day == day[0]).all()):
+    day, months = timestamps.day, np.diff(12 * timestamps.year + timestamps.month)
+    apart, alike = int(np.median(months)), bool((day == day[0]).all())
+    near = min(np.ptp(day), np.ptp(timestamps.days_in_month - day)) <= MOST_DAYS_APART
+    lengths = np.diff(timestamps.asi8)
+    if apart < 1 or not (alike or (near and months.min() > 0 and (lengths % lengths.min()).any())):
         return None
+    ends = timestamps.is_month_end.all() or not alike
     unit, length = next(unit for unit in (("Y", 12), ("Q", 3), ("M", 1)) if apart % unit[1] == 0)
     label = timestamps[0] if ends else pd.offsets.MonthBegin().rollforward(timestamps[0])
     anchor = "" if unit == "M" else f"-{label.month_name()[:3].upper()}"

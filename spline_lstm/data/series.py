@@ -15,7 +15,7 @@ import pandas as pd
 from spline_lstm.data.closed import closed_labels, following_timestamps, open_grid
 from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
-from spline_lstm.data.grid import closed_hours, full_grid, last_is_over, vote_frequency
+from spline_lstm.data.grid import by_its_name_of_today, closed_hours, full_grid, last_is_over, vote_frequency
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.tables import Stretch, Table, id_column, read_table
 from spline_lstm.data.windows import train_steps
@@ -102,7 +102,7 @@ def read_panel(
     clock = rows.timestamps.unique().sort_values()
     if stretch is not None:
         clock = clock.union([stretch.until])
-    frequency = params.frequency or vote_frequency(rows)
+    frequency = by_its_name_of_today(params.frequency) if params.frequency else vote_frequency(rows)
     full = full_grid(rows, clock, frequency, anchor)
     if params.aggregate == "sum" and not last_is_over(rows, full, clock):
         full = full[:-1]
@@ -200,7 +200,7 @@ def _covariate(rows: Table, name: str, layout: Layout, grid: pd.DatetimeIndex) -
     inside = bins < layout.ends[rows.series]
     rows, bins = rows.at(inside), bins[inside]
     column = rows.covariates[name]
-    rule = "last" if column.categories else "mean"
+    rule = _of_covariate("mean", column)
     values = _aggregate(column.values[:, None], layout.positions(rows.series, bins), layout.size, rule)
     return Column(values[:, 0], column.categories)
 
@@ -245,7 +245,7 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
         advice = (
             f"Column {candidate!r} looks like the id of several series: set data.series_id to it."
             if candidate
-            else "Remove them, or set data.duplicates to mean, first or last."
+            else "Remove them, or set data.duplicates to mean, sum, first or last."
         )
         raise DataError(
             f"Timestamps{of} must be distinct. Received: {time[first]} again in row {order[first] + 1} "
@@ -255,18 +255,23 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
     kept = rows.at(~repeats)
     wrong = np.logical_or.reduceat(rows.wrong, np.flatnonzero(~repeats))
     covariates = {
-        name: Column(
-            _per_group(column.values, groups, "last" if column.categories and rule == "mean" else rule),
-            column.categories,
-        )
+        name: Column(_per_group(column.values, groups, _of_covariate(rule, column)).to_numpy()[:, 0], column.categories)
         for name, column in rows.covariates.items()
     }
-    values = _per_group(rows.values, groups, rule)
+    values = _per_group(rows.values, groups, rule).to_numpy()
     return replace(kept, values=values, wrong=wrong, covariates=covariates), int(repeats.sum())
 
 
-def _per_group(values: np.ndarray, groups: np.ndarray, rule: str) -> np.ndarray:
-    return pd.DataFrame(values).groupby(groups).agg(rule).to_numpy().reshape(-1, *values.shape[1:])
+def _of_covariate(rule: str, column: Column) -> str:
+    """A price of several sales is no sum, and a category no mean."""
+    if rule not in ("mean", "sum"):
+        return rule
+    return "last" if column.categories else "mean"
+
+
+def _per_group(values: np.ndarray, groups: np.ndarray, rule: str) -> pd.DataFrame:
+    found = pd.DataFrame(values).groupby(groups)
+    return found.sum(min_count=1) if rule == "sum" else found.agg(rule)
 
 
 def _aggregate(values: np.ndarray, bins: np.ndarray, steps: int, rule: str) -> np.ndarray:
@@ -274,8 +279,7 @@ def _aggregate(values: np.ndarray, bins: np.ndarray, steps: int, rule: str) -> n
     if (np.diff(bins) > 0).all():
         gridded[bins] = values
         return gridded
-    groups = pd.DataFrame(values).groupby(bins)
-    table = groups.sum(min_count=1) if rule == "sum" else groups.agg(rule)
+    table = _per_group(values, bins, rule)
     gridded[table.index.to_numpy()] = table.to_numpy()
     return gridded
 

@@ -20,6 +20,7 @@ LARGEST = 1e150  # its square is a number, too
 NUMBERS = "finite numbers up to 1e150 or empty cells"
 REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
 FEWEST_ROWS_OF_SERIES = 3
+WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  # 5,01 and 1.234,5 and 1,234.5
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 
 
@@ -116,6 +117,8 @@ def read_table(
     table = read_columns(path, texts, [*params.target, *covariates])
     if categorical is None:
         categorical = {name for name in covariates if _is_categorical(table[name])}
+        for name in categorical:
+            _refuse_commas(table[name])
     if categorical:  # whose cells are texts, even one that says None
         table = table.assign(**read_columns(path, sorted(categorical), ()))
     timestamps, timezone = _timestamps(table[params.timestamp], params)
@@ -143,6 +146,14 @@ def _is_categorical(column: pd.Series) -> bool:
     """Whether half of the cells are no numbers, or all are words for none: a few that are not are mistakes."""
     _, text = _numbers(column)
     return bool(2 * text.sum() >= column.notna().sum())
+
+
+def _refuse_commas(column: pd.Series) -> None:
+    """Refuse numbers that are none here: each price would be a category."""
+    commas = column.astype("string").str.fullmatch(WITH_COMMAS).fillna(False).to_numpy(dtype=bool)
+    rule = "numbers with a decimal point, or categories that do not look like numbers"
+    if 2 * commas.sum() >= column.notna().sum():
+        _require_each(~commas, column, rule, "Write numbers with a decimal point and no other separators.")
 
 
 def _categories(column: pd.Series) -> Column:

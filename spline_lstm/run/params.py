@@ -52,6 +52,10 @@ def _timestamp_format(pattern: str) -> str:
         years = []
     if years != [moment.year for moment in BUT_FOR_THE_YEAR]:
         raise ValueError("must be a date and time as of strptime, such as %d.%m.%Y %H:%M")
+    if ("%I" in pattern) != ("%p" in pattern):
+        raise ValueError("must tell mornings from evenings, by %I with %p, or else by %H alone")
+    if pattern.endswith("Z") and "%Z" not in pattern:
+        raise ValueError("must read a Z that stands for UTC by %z")
     return pattern
 
 
@@ -155,7 +159,7 @@ class DataParams(Section):
     on_bad_series: Literal["fail", "drop"] = "fail"
     frequency: str | None = None
     aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
-    duplicates: Literal["error", "mean", "first", "last"] = "error"
+    duplicates: Literal["error", "mean", "sum", "first", "last"] = "error"
     timestamp_format: Annotated[str, AfterValidator(_timestamp_format)] | None = None
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     closed: Closed | None = None
@@ -321,7 +325,7 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
 
     Raises:
         InputNotFoundError: There is no such file, or no input at the new data.path.
-        ParamsError: An assignment is malformed or the result is invalid; the file is as it was.
+        ParamsError: An assignment has no such section or the result is invalid; the file is as it was.
     """
     document = _document(path)
     for assignment in assignments:
@@ -332,7 +336,7 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
             section = section.get(part) if isinstance(section, dict) else None
         if not separator or not isinstance(section, dict):
             raise ParamsError(f"--set takes SECTION.KEY=VALUE. Received: {assignment!r:.120}.")
-        section[key] = value if name in ("run_id", "data.path") else _parse_yaml(value)
+        section[key] = value if name in ("run_id", "data.path") else _yaml_or_text(value)
     return _save(document, path)
 
 
@@ -408,6 +412,13 @@ def _parse_yaml(text: str) -> Any:
         return YAML(typ="safe").load(text)  # as DVC reads it: YAML 1.2, no key twice
     except (YAMLError, ValueError, RecursionError) as error:
         raise ParamsError(f"params.yaml must be valid YAML. Received: {' '.join(str(error).split())}.") from error
+
+
+def _yaml_or_text(value: str) -> Any:
+    try:
+        return _parse_yaml(value)
+    except ParamsError:
+        return value  # such as %d.%m.%Y, which YAML takes in quotes alone
 
 
 def _mistake(details: Any) -> str:

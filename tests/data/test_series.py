@@ -181,6 +181,47 @@ def test_gaps_leave_months_quarters_and_years_whose_labels_do_not_drift(folder, 
     assert (filled == (clock if not late else clock + pd.offsets.MonthBegin())).all()
 
 
+def last_days_of_trade():
+    """Of each month; on two Good Fridays nobody trades."""
+    clock = pd.date_range("2013-01-01", periods=132, freq="BME")
+    return clock.where(~clock.isin(pd.to_datetime(["2013-03-29", "2018-03-30"])), clock - pd.Timedelta(days=1))
+
+
+def days_of_months(most):
+    starts = pd.date_range("2010-01-01", periods=120, freq="MS")
+    return starts + pd.to_timedelta(np.minimum(most, starts.days_in_month) - 1, unit="D")
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        last_days_of_trade(),
+        days_of_months(30),
+        pd.date_range("2013-01-01", periods=80, freq="BMS").delete([7, 30]),
+        pd.date_range("2013-01-01", periods=80, freq="BME").delete([7, 30]),
+    ],
+    ids=["last of trade", "30th", "first business day with gaps", "last business day with gaps"],
+)
+def test_one_row_a_month_on_days_near_each_other_is_a_step_of_months(folder, clock):
+    panel = read_rows(folder, clock, np.arange(float(len(clock))))
+
+    assert panel.frequency == "ME"
+    labels = panel.timestamps[~np.isnan(panel.values)]
+    np.testing.assert_array_equal(labels.to_period("M"), clock.to_period("M"))
+
+
+def test_thirty_days_are_no_month():
+    clock = pd.date_range("2013-01-01", periods=14, freq="30D").delete(7)
+
+    assert infer_frequency(clock) == "30D"
+
+
+def test_what_was_a_name_of_a_step_is_taken_as_its_name_of_today(folder):
+    panel = read_rows(folder, pd.date_range("2013-01-31", periods=12, freq="ME"), np.arange(12.0), frequency="M")
+
+    assert panel.frequency == "ME"
+
+
 def test_one_day_in_many_months_is_no_step_of_months():
     clock = pd.date_range("2024-01-05", periods=20, freq="h").append(pd.date_range("2024-03-05", periods=3, freq="h"))
 
@@ -334,7 +375,7 @@ def test_targets_stand_in_the_order_asked_for_and_gaps_are_counted(folder):
     assert panel.findings["channels"]["load"] == {"missing": 3, "missing_share": 0.5, "gaps": 1, "longest_gap": 3}
 
 
-@pytest.mark.parametrize(("rule", "expected"), [("mean", 3.0), ("first", 2.0), ("last", 4.0)])
+@pytest.mark.parametrize(("rule", "expected"), [("mean", 3.0), ("sum", 6.0), ("first", 2.0), ("last", 4.0)])
 def test_equal_timestamps_are_resolved_as_params_say(folder, rule, expected):
     text = "time,load\n2024-01-01,1\n2024-01-02,2\n2024-01-02,4\n2024-01-03,5\n"
 
@@ -342,6 +383,31 @@ def test_equal_timestamps_are_resolved_as_params_say(folder, rule, expected):
 
     assert panel.values.tolist() == [1, expected, 5]
     assert panel.findings["duplicates"] == 1
+
+
+def test_of_rows_that_are_summed_a_price_is_the_mean_and_nothing_stays_nothing(folder):
+    path = folder / "sales.csv"
+    text = "time,load,price,kind\n2024-01-01,1,2,a\n2024-01-02,,3,a\n2024-01-02,,5,b\n2024-01-03,5,1,a\n"
+    path.write_text(text, encoding="utf-8")
+    params = DataParams(path=str(path), timestamp="time", target="load", duplicates="sum")
+
+    panel = read_panel(path, params, CovariateParams(past=["price", "kind"]))
+
+    np.testing.assert_array_equal(panel.values, [1, np.nan, 5])
+    np.testing.assert_array_equal(panel.past["price"].values, [2, 4, 1])
+    np.testing.assert_array_equal(panel.past["kind"].values, [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    "cells", [["5,01", "4,99", "5,20"], ["1.234,5", "999,0", ""], ["1,234.5", "2,000.0", "3,100.25"]]
+)
+def test_a_covariate_of_numbers_with_commas_is_no_category(folder, cells):
+    path = folder / "prices.csv"
+    table = pd.DataFrame({"time": pd.date_range("2024-01-01", periods=3), "load": [1.0, 2.0, 3.0], "price": cells})
+    table.to_csv(path, index=False)
+
+    with pytest.raises(DataError, match=f"'price' must hold numbers with a decimal point.* Received: '{cells[0]}'"):
+        read_panel(path, DataParams(path=str(path), timestamp="time", target="load"), CovariateParams(past="price"))
 
 
 GOOD = "2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n"

@@ -90,6 +90,7 @@ def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
 
 
 WRONG_FORMATS = ["", "%", "%Q", "%s", "%Y-%m-%d %", "%Y-%Y", "%G-%V", "%-d.%m.%Y", "%H:%M", "%d.%m.", "mixed", "\0"]
+WRONG_FORMATS += ["%d.%m.%Y %I:%M", "%d.%m.%Y %H:%M %p", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +261,12 @@ def test_setting_values_keeps_comments_and_all_other_lines(file):
         assert new.partition("#")[2] == old.partition("#")[2]
     assert params == load_params(file)
     assert (params.run_id, params.train.epochs, params.windows.lookback) == ("second", 3, 52)
+
+
+def test_text_that_is_no_yaml_is_set_as_text(file):
+    set_params(["data.timestamp_format=%d.%m.%Y %H:%M"], file)
+
+    assert load_params(file).data.timestamp_format == "%d.%m.%Y %H:%M"
 
 
 def test_closed_hours_can_be_set_and_adopted_as_they_are_written(file):
