@@ -6,7 +6,7 @@ import argparse
 import io
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,12 @@ def _forecast_table(
 
     source, steps = series.source, series.source.horizon
     model = load_checkpoint(paths.final_checkpoint)
-    model.require_fit(source, int(source.identities.max()))
+    model.require_fit(source, source.trained)
     scaled = predict(model, source, rows, origins)
     open_steps = source.filled.open_steps(series.layout.positions(rows, origins))
     factors, unusual = surprises(seen, series, rows, origins) if seen else (np.ones(len(rows)), {})
-    warnings = _warnings(unusual, dict(zip(names, open_steps, strict=True)))
+    unseen = set(names).difference(seen.names) if seen else set()
+    warnings = _warnings(sorted(unseen), unusual, dict(zip(names, open_steps, strict=True)))
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
@@ -135,9 +136,10 @@ def _recorded_intervals(paths: RunPaths, horizon: int) -> RecordedIntervals:
         ) from error
 
 
-def _warnings(unusual: Mapping[str, str], open_steps: Mapping[str, int]) -> list[str]:
-    """What makes intervals wider, of each series; all are logged, too."""
-    warnings = [f"{name}: {what} that the run has seen; intervals are wider" for name, what in unusual.items()]
+def _warnings(unseen: Sequence[str], unusual: Mapping[str, str], open_steps: Mapping[str, int]) -> list[str]:
+    """What makes forecasts less sure, of each series; all are logged, too."""
+    warnings = [f"{name}: the run has no such series; its intervals are those of all together" for name in unseen]
+    warnings += [f"{name}: {what} that the run has seen; intervals are wider" for name, what in unusual.items()]
     warnings += [
         f"{name}: its newest {count} steps are missing; intervals are as wide as those of later steps"
         for name, count in open_steps.items()
@@ -187,6 +189,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = [options.run_id, options.input, options.output]
     if any(value is not None for value in given) and None in given:
         parser.error("--run-id, --input and --output go together; without them the run in params.yaml is forecast")
+    if options.output is not None:
+        output = Path(options.output).resolve()
+        if output == Path(options.input).resolve() or ROOT.resolve() in output.parents:
+            parser.error(f"--output must be neither --input nor a file of {ROOT}/, which would be lost: {output}")
     return run(forecast, parser, arguments)
 
 

@@ -33,6 +33,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     _log_findings(findings, prepared.settings.longest_gap, windows)
     _log_covariates(findings["covariates"])
     _log_seasons(prepared.settings)
+    _log_lacking(prepared.lacking, params.windows.horizon)
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -142,6 +143,16 @@ def _log_seasons(settings: Settings) -> None:
                 season,
                 settings.lookback,
             )
+
+
+def _log_lacking(lacking: Mapping[str, str], horizon: int) -> None:
+    if lacking:
+        name, what = next(iter(lacking.items()))
+        log.warning(
+            "covariates.future must be known over the %d steps beyond the data for a forecast of them: %s has %s%s; "
+            "give rows with them and an empty target, or name them in covariates.past",
+            *(horizon, name, what, f", and {len(lacking) - 1} others lack some" if len(lacking) > 1 else ""),
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import made_once
+from conftest import made_once, outcome
 from test_stages import artifacts, assert_clear_failure
 
 STEPS, HORIZON = 200, 4
@@ -136,6 +136,8 @@ def panel_run(pristine, shared_folder, tmp_path_factory):
         for stage in ("preflight", "preprocess", "train", "evaluate"):
             done = project.stage(stage)
             assert done.returncode == 0, done.stderr
+            if stage == "preprocess":
+                assert "beyond the data for a forecast of them: south has no 'price' at" in done.stderr
 
     return made_once(shared_folder / "panel", pristine, finish).copy(tmp_path_factory.mktemp("panel") / "project")
 
@@ -175,6 +177,17 @@ def test_a_series_whose_prices_end_early_is_dropped_and_the_others_are_forecast(
     assert found["series_id"].unique().tolist() == ["north", "west"]
     others = whole[whole["series_id"] != "south"].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, others, check_exact=True)
+
+
+def test_a_series_that_the_run_does_not_know_is_forecast_with_a_warning(panel_run):
+    table = panel()
+
+    done = forecast(panel_run, pd.concat([table, table[table["site"] == "west"].assign(site="east")]))
+
+    assert done.returncode == 0, done.stderr
+    expected = "east: the run has no such series; its intervals are those of all together"
+    assert outcome(done)["warnings"][:1] == [expected]
+    assert expected in done.stderr
 
 
 def test_where_no_series_may_be_dropped_prices_that_end_early_are_an_error(panel_run, tmp_path):

@@ -244,6 +244,11 @@ def test_closed_hours_are_inferred_recorded_and_told(project):
 def test_a_wrong_command_line_exits_2(project):
     assert project.stage("train", "--epochs", "3").returncode == 2
     assert project.stage("forecast", "--run-id", "first").returncode == 2
+    source = "data/raw/co2_weekly.csv"
+    for lost in (source, f"./stages/../{source}", "artifacts/forecasts/first.csv"):
+        done = project.stage("forecast", "--run-id", "first", "--input", source, "--output", lost)
+        assert done.returncode == 2
+        assert "would be lost" in done.stderr
 
 
 def test_a_stage_before_its_input_exists_says_what_to_run(project):
