@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import io
 import re
@@ -30,9 +31,13 @@ BUT_FOR_THE_YEAR = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001,
 def _border(value: object) -> object:
     """Where a split ends: a share of the rows, a count of rows, or a date."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(value, str) or (number and (0 < value < 1 or (value >= 1 and value == int(value)))):  # type: ignore
+    if number and (0 < value < 1 or (value >= 1 and value == int(value))):  # type: ignore
         return value
-    raise ValueError("must be a share below 1, a whole number of rows, or a date in quotes")
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            if datetime.fromisoformat(value).tzinfo is None:
+                return value
+    raise ValueError("must be a share below 1, a whole number of rows, or a date without offset such as '2001-12-31'")
 
 
 def _timezone(name: str) -> str:
