@@ -71,8 +71,8 @@ def import_tensorflow() -> None:
     """Import TensorFlow without its native greetings, which no Python setting silences.
 
     Only stages that need a model pay for it: 3 to 4 seconds and 600 MB. Nothing of it is garbage: without its collector
-    Python imports a fifth faster, and need not look through it ever after. Keras would take a sixth of the
-    time to import Matplotlib, for pictures that nothing here asks of it.
+    Python imports a fifth faster, and need not look through it ever after. Keras would take a sixth of the time to
+    import Matplotlib, for pictures that nothing here asks of it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

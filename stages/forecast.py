@@ -27,7 +27,7 @@ from spline_lstm.run.contract import (
     require_keys,
     require_same_run,
 )
-from spline_lstm.run.errors import ArtifactError
+from spline_lstm.run.errors import ArtifactError, DataError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, read_json, write_text
 from spline_lstm.run.params import CovariateParams, DataParams
 from spline_lstm.scores.forecasts import Forecasts, interval_columns
@@ -66,8 +66,12 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     )
     covariates = CovariateParams.model_validate(preprocessor["covariates"])
     anchor, categorical = pd.Timestamp(fit.settings.anchor), fit.encoding.categorical
-    panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
-    series = prepare_for_forecast(panel, fit, data)
+    try:
+        panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
+        series = prepare_for_forecast(panel, fit, data)
+    except DataError as error:
+        own = f"The file is read by the params of run {paths.run_id!r}, whatever params.yaml says now."
+        raise type(error)(f"{error} {own} Mend it, or train a run with other params.") from error
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)

@@ -179,6 +179,12 @@ def test_a_series_whose_prices_end_early_is_dropped_and_the_others_are_forecast(
     pd.testing.assert_frame_equal(found, others, check_exact=True)
 
 
+def test_a_new_file_that_cannot_be_read_is_told_whose_params_hold(panel_run):
+    done = forecast(panel_run, pd.concat([panel(), panel().tail(1)]))
+
+    assert_clear_failure(done, 25, "again in row", "by the params of run 'co2-weekly'", "Mend it, or train a run")
+
+
 def test_a_series_that_the_run_does_not_know_is_forecast_with_a_warning(panel_run):
     table = panel()
 

@@ -87,12 +87,12 @@ def _months(timestamps: pd.DatetimeIndex) -> str | None:
     day, and on days near each other, such as the last one of trade, they are due on the last day of their month.
     """
     day, months = timestamps.day, np.diff(12 * timestamps.year + timestamps.month)
-    apart, alike = int(np.median(months)), bool((day == day[0]).all())
+    apart, ends, alike = int(np.median(months)), timestamps.is_month_end.all(), (day == day[0]).all()
     near = min(np.ptp(day), np.ptp(timestamps.days_in_month - day)) <= MOST_DAYS_APART
     lengths = np.diff(timestamps.asi8)
-    if apart < 1 or not (alike or (near and months.min() > 0 and (lengths % lengths.min()).any())):
+    if apart < 1 or not (ends or alike or (near and months.min() > 0 and (lengths % lengths.min()).any())):
         return None
-    ends = timestamps.is_month_end.all() or not alike
+    ends = ends or not alike
     unit, length = next(unit for unit in (("Y", 12), ("Q", 3), ("M", 1)) if apart % unit[1] == 0)
     label = timestamps[0] if ends else pd.offsets.MonthBegin().rollforward(timestamps[0])
     anchor = "" if unit == "M" else f"-{label.month_name()[:3].upper()}"

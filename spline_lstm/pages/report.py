@@ -83,29 +83,29 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     exact = scores["baselines"][best]["relative_rmse"] is None  # it errs by rounding alone: no error is a share of it
     worse = [each for each in labels.values() if found[each] == WORSE]
     doubtful = [each for each in labels.values() if found[each] == UNCLEAR]
+    held = (
+        f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
+        f"{scores['metrics']['coverage']:.1%} of them."
+    )
+    beaten = (
+        f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
+        "Use that baseline instead."
+    )
+    if exact:
+        alike = (scores["metrics"]["mase"] or 0) <= EXACT
+        return f"{f'**The model and {label} err by rounding alone.**' if alike else beaten}\n\n{held}"
     if model["shares"].get("linear") == 1:
         head = (
             "**The model is its ridge.** On validation windows nothing else improved it, so nothing else has a share."
         )
-    elif exact and (scores["metrics"]["mase"] or 0) <= EXACT:
-        head = f"**The model and {label} err by rounding alone.**"
-    elif exact or found[label] == WORSE:
-        head = (
-            f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
-            "Use that baseline instead."
-        )
+    elif found[label] == WORSE:
+        head = beaten
     elif worse:
         head = f"**The model does not beat {listed(worse)}.** {_beside_best(scores, label)}"
     elif doubtful:
         head = f"**No clear difference between the model and {listed(doubtful)}.** {_beside_best(scores, label)}"
     else:
         head = f"**The model beats every baseline.** {_beside_best(scores, label)}"
-    held = (
-        f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
-        f"{scores['metrics']['coverage']:.1%} of them."
-    )
-    if exact:
-        return f"{head}\n\n{held}"
     several = len(scores["per_series"]) > 1
     measure = "relative_rmse" if several else "rmse"
     against = ", ".join(
