@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from spline_lstm.audit.health import check_run
 from spline_lstm.data.prepared import load_prepared
 from spline_lstm.pages.comparison import plot_comparison, render_comparison
@@ -33,7 +31,8 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
     predictions = {each.run_id: read_table(each.predictions, *WINDOW_COLUMNS) for each in paths}
     for each in paths:
         check_run(each)
-    comparison = compare_runs(predictions, _spreads(paths[0]))
+    prepared = load_prepared(paths[0])
+    comparison = compare_runs(predictions, dict(zip(prepared.names, prepared.spread, strict=True)))
     page = render_comparison(comparison, SHARED.comparison_picture.name)
     write_bytes(SHARED.comparison_picture, png(plot_comparison(comparison)))
     write_text(SHARED.comparison, page)
@@ -43,14 +42,6 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
         "runs": [each.run_id for each in comparison.runs],
         "page": str(SHARED.comparison),
     }
-
-
-def _spreads(paths: RunPaths) -> dict[str, float]:
-    """Standard deviations of targets over train rows, by their names, original units; 0 where there are none."""
-    prepared = load_prepared(paths)
-    train = prepared.source.targets.before(prepared.values, prepared.splits.train)
-    observed = (row[~np.isnan(row)] for row in train)
-    return {name: float(row.std()) if row.size else 0.0 for name, row in zip(prepared.names, observed, strict=True)}
 
 
 def main(arguments: list[str] | None = None) -> int:
