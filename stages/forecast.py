@@ -16,6 +16,7 @@ import pandas as pd
 from spline_lstm.data.calendar import hours_of_day
 from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.faults import Fault, sound_rows
+from spline_lstm.data.gaps import runs
 from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
 from spline_lstm.data.series import read_panel
@@ -43,7 +44,11 @@ MOST_LOGGED = 10
 
 def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
     if options.run_id is not None:
-        return _forecast_file(RunPaths(ROOT, checked_run_id(options.run_id)), Path(options.input), Path(options.output))
+        paths = RunPaths(ROOT, checked_run_id(options.run_id))
+        try:
+            return _forecast_file(paths, Path(options.input), Path(options.output))
+        except DataError as error:
+            raise error.of_finished_run() from error
     params, paths = current_run()
     prepared = load_prepared(paths)
     table, warnings = _forecast_table(paths, prepared, params.data.on_bad_series == "drop")
@@ -66,12 +71,8 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     )
     covariates = CovariateParams.model_validate(preprocessor["covariates"])
     anchor, categorical = pd.Timestamp(fit.settings.anchor), fit.encoding.categorical
-    try:
-        panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
-        series = prepare_for_forecast(panel, fit, data)
-    except DataError as error:
-        own = f"The file is read by the params of run {paths.run_id!r}, whatever params.yaml says now."
-        raise type(error)(f"{error} {own} Mend it, or train a run with other params.") from error
+    panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
+    series = prepare_for_forecast(panel, fit, data)
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
@@ -174,8 +175,17 @@ def _usable_rows(series: Series, drop: bool) -> np.ndarray:
         f"have no gap over {settings.longest_gap} steps and at most {settings.max_missing:.0%} missing in its last "
         f"{settings.lookback} steps"
     )
-    faults |= {name: Fault(rule, "more") for name, good in zip(series.names, usable, strict=True) if not good}
+    faults |= {series.names[row]: Fault(rule, _missing(series, row)) for row in np.flatnonzero(~usable)}
     return np.flatnonzero(sound_rows(series.names, faults, drop))
+
+
+def _missing(series: Series, row: int) -> str:
+    """What its newest window lacks."""
+    begin, end = series.layout.offsets[[row, row + 1]]
+    missing, lookback = ~series.source.filled.observed[begin:end], series.settings.lookback
+    starts, ends = runs(missing)
+    longest = (ends - starts)[ends > len(missing) - lookback].max()
+    return f"{missing[-lookback:].sum()} missing, and a gap of {longest} steps"
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

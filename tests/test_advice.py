@@ -149,7 +149,8 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
         DataError, "Rename the others", lambda it: it.hold(whole().assign(other=1.0)),
     ),
     "a name that is misspelt": (
-        lambda it: it.set(data__target="laod"), DataError, "Did you mean 'load'",
+        lambda it: it.set(data__target="laod"),
+        DataError, "Did you mean 'load'? Call it 'laod', or name it in data or covariates",
         lambda it: it.set(data__target="load"),
     ),
     "a moment far away": (
@@ -157,11 +158,11 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
         lambda it: it.hold(whole()),
     ),
     "a step much too short": (
-        lambda it: it.set(data__frequency="s"), DataError, "Mend data.frequency",
+        lambda it: it.set(data__frequency="s"), DataError, "mend data.frequency",
         lambda it: it.set(data__frequency="h"),
     ),
     "two timestamps": (
-        lambda it: it.hold(whole()[:2]), DataError, "or more rows", lambda it: it.hold(whole()),
+        lambda it: it.hold(whole()[:2]), DataError, "Give more rows", lambda it: it.hold(whole()),
     ),
     "no offset of pandas": (
         lambda it: it.set(data__frequency="hourly"), ParamsError, "such as h,", lambda it: it.set(data__frequency="h"),
@@ -175,7 +176,7 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
         lambda it: it.set(windows__lookback=24),
     ),
     "logarithms of what is below zero": (
-        lambda it: (it.column("load", whole()["load"] - 10), it.set(data__log=True)), DataError, "Leave data.log null",
+        lambda it: (it.column("load", whole()["load"] - 10), it.set(data__log=True)), DataError, "leave data.log null",
         lambda it: it.set(data__log=None),
     ),
     "a static covariate that varies": (

@@ -58,9 +58,9 @@ BAD_PANELS = {
         panel, {"covariates__past": "wnd"}, 25, ["'wnd'", "Did you mean 'wind'"],
     ),
     "a covariate like no column": (
-        panel, {"covariates__past": "humidity"}, 25, ["'humidity'", "wind, price, size", "covariates in params.yaml"],
+        panel, {"covariates__past": "humidity"}, 25, ["'humidity'", "wind, price, size", "or covariates of"],
     ),
-    "an id that is not there": (panel, {"data__series_id": "shop"}, 25, ["'shop'", "site, when", "Mend data"]),
+    "an id that is not there": (panel, {"data__series_id": "shop"}, 25, ["'shop'", "site, when", "another in data"]),
     "text among the numbers of a covariate": (
         lambda: changed("price", 7, "cheap"), {}, 25, ["'price'", "'cheap'", row_of(7), "'south'"],
     ),
@@ -179,10 +179,56 @@ def test_a_series_whose_prices_end_early_is_dropped_and_the_others_are_forecast(
     pd.testing.assert_frame_equal(found, others, check_exact=True)
 
 
-def test_a_new_file_that_cannot_be_read_is_told_whose_params_hold(panel_run):
-    done = forecast(panel_run, pd.concat([panel(), panel().tail(1)]))
+def gap_before_the_newest(count):
+    """Of every series."""
+    table = panel()
+    newest = table["when"].isin(table["when"].unique()[-HORIZON - count - 1 : -HORIZON - 1])
+    return table.assign(load=table["load"].mask(newest))
 
-    assert_clear_failure(done, 25, "again in row", "by the params of run 'co2-weekly'", "Mend it, or train a run")
+
+# A new file, and what is advised; of params it reads only those of the run, so that only another run would heed others.
+NEW_FILES = {
+    "a moment twice": (
+        lambda: pd.concat([panel(), panel().tail(1)]),
+        "Remove them, or set data.duplicates to mean, sum, first or last and train another run.",
+    ),
+    "dates of another order": (
+        lambda: panel().assign(when=pd.to_datetime(panel()["when"]).dt.strftime("%d.%m.%Y %H:%M")),
+        "Mend the row, or give data.timestamp_format and train another run.",
+    ),
+    "a column with another name": (
+        lambda: panel().rename(columns={"price": "Price"}),
+        "Did you mean 'Price'? Call it 'price', or name it in data or covariates of params.yaml and train another run.",
+    ),
+    "a column less": (
+        lambda: panel().drop(columns="price"),
+        "Call one 'price', or name another in data or covariates of params.yaml and train another run.",
+    ),
+    "a static covariate that varies": (
+        lambda: panel().assign(size=range(3 * (STEPS + HORIZON))),
+        "Mend the data, or name it in covariates.past or covariates.future and train another run.",
+    ),
+    "a moment far away": (
+        lambda: changed("when", STEPS - 1, "2219-01-01 00:00:00"),
+        "Mend a wrong timestamp, or mend data.frequency and train another run.",
+    ),
+    "too many missing": (
+        lambda: gap_before_the_newest(20),
+        "missing in its last 24 steps. Received: 20 missing, and a gap of 20 steps. So it is with 2 more series. "
+        "Mend the data.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEW_FILES)
+def test_advice_on_a_new_file_names_no_param_that_it_is_not_read_by(panel_run, case):
+    table, advice = NEW_FILES[case]
+
+    done = forecast(panel_run, table())
+
+    assert_clear_failure(done, 25)
+    assert outcome(done)["error"]["message"].endswith(advice)
+    assert forecast(panel_run, panel()).returncode == 0
 
 
 def test_a_series_that_the_run_does_not_know_is_forecast_with_a_warning(panel_run):

@@ -72,7 +72,8 @@ def following_timestamps(
         except pd.errors.OutOfBoundsDatetime as error:
             raise DataError(
                 f"A forecast must end before the year 2262. Received: {steps} steps of {frequency} after "
-                f"{timestamps[-1]}. Shorten windows.horizon, or mend a wrong timestamp."
+                f"{timestamps[-1]}. Mend a wrong timestamp.",
+                "shorten windows.horizon",
             ) from error
         labels = labels[~closed_labels(labels, frequency, hours, timezone)] if hours else labels
         if len(labels) >= steps:

@@ -101,7 +101,8 @@ def _require_short_texts(path: Path, name: str, column: Any) -> None:
     if longest > LONGEST_TEXT or longest * len(column) > MOST_TEXT:
         raise DataError(
             f"Column {name!r} of `{path}` must hold texts of at most {LONGEST_TEXT} bytes, and {MOST_TEXT:,} in all. "
-            f"Received: {len(column):,} rows of up to {longest:,} bytes. Check that params name the right column."
+            f"Received: {len(column):,} rows of up to {longest:,} bytes. Shorten them.",
+            "name another column in params.yaml",
         )
 
 
@@ -157,7 +158,8 @@ def _require_few_columns(path: Path) -> None:
             if len(row) > MOST_COLUMNS:
                 raise DataError(
                     f"`{path}` must have at most {MOST_COLUMNS:,} columns. Received: a row of {len(row):,} cells. "
-                    "Leave columns out, or write one row for each series and time and name data.series_id."
+                    "Leave columns out.",
+                    "write one row for each series and time and name data.series_id",
                 )
 
 
@@ -167,10 +169,9 @@ def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
             raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1)
-            hint = " Mend data or covariates in params.yaml, which name columns."
-            if near:
-                hint = f" Did you mean {near[0]!r}?"
+            advice = f"Did you mean {near[0]!r}? Call it {name!r}." if near else f"Call one {name!r}."
+            or_param = f"name {'it' if near else 'another'} in data or covariates of params.yaml"
             if len(found) == 1 and set(found[0]) & set(SEPARATORS):
-                hint = " Separate cells by commas, and write decimals with a point."
+                advice, or_param = "Separate cells by commas, and write decimals with a point.", ""
             shown = f"{', '.join(map(str, found[:20]))!s:.300}"
-            raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}.{hint}")
+            raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}. {advice}", or_param)

@@ -100,11 +100,11 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
     if faults and (not drop or len(faults) == len(names)):
         name, fault = next(iter(faults.items()))
         several = f" So it is with {len(faults) - 1} more series." if len(faults) > 1 else ""
-        advice = "Mend the data" + (", or set data.on_bad_series to drop." if len(faults) < len(names) else ".")
+        or_param = "set data.on_bad_series to drop" if len(faults) < len(names) else ""
         error = (
             NothingToLearnError if drop and any(each.error is DataError for each in faults.values()) else fault.error
         )
-        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}")
+        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} Mend the data.", or_param)
     for name, fault in faults.items():
         log.warning("left out: %s %s", name, fault)
     return np.array([name not in faults for name in names])

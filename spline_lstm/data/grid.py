@@ -54,8 +54,8 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     """
     if len(timestamps) < 3:
         raise DataError(
-            f"`data.frequency` can be inferred from 3 timestamps or more. Received: {len(timestamps)}. "
-            "Give data.frequency, or more rows."
+            f"`data.frequency` can be inferred from 3 timestamps or more. Received: {len(timestamps)}. Give more rows.",
+            "set data.frequency",
         )
     regular = pd.infer_freq(timestamps)
     if regular and regular != "bh":  # hours of a working day are closed hours of a plain grid
@@ -65,7 +65,8 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     except OverflowError as error:
         raise DataError(
             f"`data.frequency` can be inferred where no gap spans 292 years. Received: {timestamps[0]} to "
-            f"{timestamps[-1]}. Give data.frequency, or mend a wrong timestamp."
+            f"{timestamps[-1]}. Mend a wrong timestamp.",
+            "set data.frequency",
         ) from error
     steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
     few = (steps > 0) & (steps <= COUNTED_STEPS)
@@ -126,7 +127,8 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
         ) from error
     raise DataError(
         f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row, here {most}. Received: {steps} of {frequency} "
-        f"from {clock[0]} to {clock[-1]} for {len(rows.timestamps)} rows. Mend data.frequency, or a wrong timestamp."
+        f"from {clock[0]} to {clock[-1]} for {len(rows.timestamps)} rows. Mend a wrong timestamp.",
+        "mend data.frequency",
     )
 
 

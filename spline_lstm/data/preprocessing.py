@@ -56,7 +56,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     kept, dropped = usable_rows(panel, known_until, settings.lookback + horizon, drop, before)
     rows = _rows(panel, encoding, kept)
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
-    scaler = _scaler([row[:known] for row, known in heads], int(kept.sum()), settings.log, params.data, encoding)
+    scaler = _scaler([row[:known] for row, known in heads], rows.targets, settings.log, params.data, encoding)
     identities = np.full(kept.sum(), UNKNOWN, np.int32)
     prepared = Prepared(
         **_series(panel, rows, encoding, settings, scaler, identities, before), dropped=dropped, splits=splits
@@ -85,28 +85,34 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     spreads = dict(zip(of_targets, fit.scaler.spread, strict=False))
     of_past = {name: row for row, name in enumerate(fit.names[count:], count)}
     kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before, spreads)
-    rows, targets = _rows(panel, fit.encoding, kept), int(kept.sum())
+    rows = _rows(panel, fit.encoding, kept)
+    targets = len(rows.targets)
     places = np.array([(of_targets if row < targets else of_past).get(name, -1) for row, name in enumerate(rows.names)])
     known = places >= 0
     heads = rows.layout.before(rows.values, len(panel.timestamps) if before is None else before)
     new = [head[:0] if there else head for head, there in zip(heads, known, strict=True)]  # the others have a scale
-    own = _scaler(new, targets, fit.settings.log, data, fit.encoding)
+    own = _scaler(new, rows.targets, fit.settings.log, data, fit.encoding)
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
     return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities, before), dropped=dropped)
 
 
 def _scaler(
-    heads: Sequence[np.ndarray], targets: int, log: bool, data: DataParams, encoding: Encoding
+    heads: Sequence[np.ndarray], names: Sequence[str], log: bool, data: DataParams, encoding: Encoding
 ) -> StandardScaler:
-    """Statistics of rows to forecast and then of past covariates, which are never logarithms and have no bounds.
+    """Statistics of rows to forecast, which have names, and then of past covariates.
 
-    A past number that stands still in one series has the spread that it has in all; one without rows its mean, too.
+    Those are never logarithms and have no bounds. One that stands still in one series has the spread that it has in
+    all; one without rows its mean, too.
     """
+    targets = len(names)
     logs = np.array([log and row < targets and not (head <= 0).any() for row, head in enumerate(heads)], bool)
     if data.log and not logs[:targets].all():
+        row = int(logs.argmin())
         raise DataError(
-            "`data.log` needs targets above zero. Received: others in train rows. Leave data.log null, or say false."
+            f"Series {names[row]!r} must be above zero for data.log. Received: {np.nanmin(heads[row]):g}. "
+            "Mend the data.",
+            "leave data.log null",
         )
     minimum = np.full(len(heads), -np.inf)
     if data.minimum is None:
@@ -139,6 +145,11 @@ class _Rows:
     names: tuple[str, ...]
     series: np.ndarray
     kept: np.ndarray
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the rows to forecast."""
+        return self.names[: len(self.series)]
 
 
 def _rows(panel: Panel, encoding: Encoding, kept: np.ndarray) -> _Rows:

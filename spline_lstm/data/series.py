@@ -220,8 +220,8 @@ def _static(rows: Table, name: str, params: DataParams) -> Column:
         values = [column.categories[int(v)] if column.categories else f"{v:g}" for v in (low[code], high[code])]
         of = f" of series {rows.ids[code]!r}" if params.series_id else ""
         raise DataError(
-            f"Static covariate {name!r}{of} must have one value. Received: {values[0]} and {values[1]}. "
-            "Mend the data, or name it in covariates.past or covariates.future."
+            f"Static covariate {name!r}{of} must have one value. Received: {values[0]} and {values[1]}. Mend the data.",
+            "name it in covariates.past or covariates.future",
         )
     return Column(low, column.categories)
 
@@ -242,14 +242,14 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
         first = int(repeats.argmax())
         of = f" of series {rows.ids[rows.series[first]]!r}" if params.series_id else ""
         candidate = None if params.series_id else id_column(path, params)
-        advice = (
-            f"Column {candidate!r} looks like the id of several series: set data.series_id to it."
-            if candidate
-            else "Remove them, or set data.duplicates to mean, sum, first or last."
-        )
+        advice, or_param = ("Remove them.", "set data.duplicates to mean, sum, first or last")
+        if candidate:
+            advice = f"Column {candidate!r} looks like the id of several series: keep the rows of one."
+            or_param = "set data.series_id to it"
         raise DataError(
             f"Timestamps{of} must be distinct. Received: {time[first]} again in row {order[first] + 1} "
-            f"after the header ({int(repeats.sum())} repeats in all). {advice}"
+            f"after the header ({int(repeats.sum())} repeats in all). {advice}",
+            or_param,
         )
     groups = np.cumsum(~repeats)
     kept = rows.at(~repeats)

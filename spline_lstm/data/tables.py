@@ -191,7 +191,8 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
     else:
         column = column.astype("string")
         parsed = _parsed(column, pattern, _have_offsets(column, params.timestamp_format))
-    _require_each(parsed.notna(), column, f"timestamps ({pattern})", "Mend the row, or give data.timestamp_format.")
+    rule, or_param = f"timestamps ({pattern})", "give data.timestamp_format"
+    _require_each(parsed.notna(), column, rule, "Mend the row.", or_param=or_param)
     index = pd.DatetimeIndex(parsed)
     # Whole years, and none in part, so that no time zone leads out of what nanoseconds can count.
     _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")
@@ -244,12 +245,12 @@ def _have_offsets(column: pd.Series, timestamp_format: str | None) -> bool:
     return bool(have.any())
 
 
-def _require_each(good: Any, column: pd.Series, rule: str, advice: str, of: str = "") -> None:
+def _require_each(good: Any, column: pd.Series, rule: str, advice: str, of: str = "", or_param: str = "") -> None:
     """Name the first row that breaks a rule."""
     wrong = ~np.asarray(good, dtype=bool)
     if wrong.any():
         received = _cell(column, int(wrong.argmax()))
-        raise DataError(f"Column {column.name!r}{of} must hold {rule}. Received: {received}. {advice}")
+        raise DataError(f"Column {column.name!r}{of} must hold {rule}. Received: {received}. {advice}", or_param)
 
 
 def _cell(column: pd.Series, row: int) -> str:

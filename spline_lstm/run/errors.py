@@ -52,9 +52,22 @@ class ShapeError(PipelineError):
 
 
 class DataError(PipelineError):
-    """The input series is unusable as it stands."""
+    """The input series is unusable as it stands.
+
+    Args:
+        message: What must hold, what was received, and how the data is mended.
+        or_param: What to do in params.yaml instead, where that helps, too.
+    """
 
     exit_code = 25
+
+    def __init__(self, message: str, or_param: str = "") -> None:
+        super().__init__(f"{message.removesuffix('.')}, or {or_param}." if or_param else message)
+        self.message, self.or_param = message, or_param
+
+    def of_finished_run(self) -> DataError:
+        """The same of a file that a finished run reads: by its own params, which params.yaml does not change."""
+        return type(self)(self.message, self.or_param and f"{self.or_param} and train another run")
 
 
 class InsufficientDataError(DataError):

@@ -164,7 +164,7 @@ def test_a_new_series_must_vary_and_have_logarithms(sold):
     table = sold[2]
     other = table[table["item"] == "a"].assign(item="c")
 
-    for values, said in ((7.0, "'c' must vary"), (-other["sold"], "needs targets above zero")):
+    for values, said in ((7.0, "'c' must vary"), (-other["sold"], "'c' must be above zero for data.log")):
         with pytest.raises(DataError, match=said):
             again(sold, pd.concat([table, other.assign(sold=values)]))
 

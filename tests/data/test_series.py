@@ -417,7 +417,7 @@ BAD_TABLES = {
     "header only": ("time,load\n", "rows below its header"),
     "no such column": ("time,lode\n" + GOOD, "column 'load'.*Did you mean 'lode'"),
     "no timestamps": ("tme,load\n" + GOOD, "column 'time'.*Did you mean 'tme'"),
-    "nothing alike": ("time,xyz\n" + GOOD, "column 'load'.*Mend data"),
+    "nothing alike": ("time,xyz\n" + GOOD, "column 'load'.*Call one 'load', or name another in data"),
     "unparsable timestamp": (f"time,load\n{GOOD}soon,4\n", "'time'.*'soon' in row 4 after the header"),
     "timestamp out of range": (f"time,load\n{GOOD}9999-01-01,4\n", "'time'.*'9999-01-01' in row 4"),
     "empty timestamp": (f"time,load\n{GOOD},4\n", "'time'.*an empty cell in row 4"),

@@ -65,3 +65,7 @@ def test_every_error_comes_out_of_a_pickle_as_it_went_in():
         copy = pickle.loads(pickle.dumps(kind("what must hold")))
         assert type(copy) is kind
         assert (str(copy), copy.exit_code) == ("what must hold", kind.exit_code)
+
+    copy = pickle.loads(pickle.dumps(DataError("What must hold. Mend it.", "say so")))
+    assert str(copy) == "What must hold. Mend it, or say so."
+    assert str(copy.of_finished_run()) == "What must hold. Mend it, or say so and train another run."
