@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,16 +13,17 @@ from spline_lstm.data.prepared import load_prepared
 from spline_lstm.pages.comparison import plot_comparison, render_comparison
 from spline_lstm.pages.figures import png
 from spline_lstm.run.contract import RunPaths, checked_run_id
-from spline_lstm.run.errors import InputNotFoundError
+from spline_lstm.run.errors import InputNotFoundError, UnhealthyRunError
 from spline_lstm.run.files import write_bytes, write_text
 from spline_lstm.scores.compare import compare_runs
 from spline_lstm.scores.predictions import WINDOW_COLUMNS, read_table
 from stages._run import ROOT, SHARED, plain_parser, run
 
+log = logging.getLogger(__name__)
+
 
 def compare(options: argparse.Namespace) -> Mapping[str, Any]:
-    here = sorted(file.stem for file in (ROOT / "predictions").glob("*.parquet"))
-    chosen = list(dict.fromkeys(map(checked_run_id, options.runs or here)))
+    chosen = list(dict.fromkeys(map(checked_run_id, options.runs))) or _finished()
     if len(chosen) < 2:
         raise InputNotFoundError(
             f"Two runs or more must be there to compare. Received: {', '.join(chosen) or 'none'}. "
@@ -29,8 +31,9 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
         )
     paths = [RunPaths(ROOT, run_id) for run_id in chosen]
     predictions = {each.run_id: read_table(each.predictions, *WINDOW_COLUMNS) for each in paths}
-    for each in paths:
-        check_run(each)
+    if options.runs:
+        for each in paths:
+            check_run(each)
     prepared = load_prepared(paths[0])
     comparison = compare_runs(predictions, dict(zip(prepared.names, prepared.spread, strict=True)))
     page = render_comparison(comparison, SHARED.comparison_picture.name)
@@ -42,6 +45,19 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
         "runs": [each.run_id for each in comparison.runs],
         "page": str(SHARED.comparison),
     }
+
+
+def _finished() -> list[str]:
+    """All runs that are here, but for those that are not finished."""
+    found = []
+    for run_id in sorted(file.stem for file in (ROOT / "predictions").glob("*.parquet")):
+        try:
+            check_run(RunPaths(ROOT, run_id))
+        except UnhealthyRunError as error:
+            log.warning("left out: %s", error)
+        else:
+            found.append(run_id)
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

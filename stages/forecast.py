@@ -76,6 +76,14 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
+    # Labels that were inferred stand on the run's own rows, but for their jitter.
+    if preprocessor["data"]["frequency"] is None and (early := panel.findings["early"]):
+        warning = (
+            f"all rows stand {early} before the labels of their steps, on which those of the run stand; "
+            "if they are of the steps before, stamp them like the data of the run"
+        )
+        log.warning("%s", warning)
+        warnings.append(warning)
     _write_csv(table, output_path)
     return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
 

@@ -254,8 +254,9 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
     late = table.assign(co2=table["co2"].where(table.index < len(table) - 6))
     ahead = pd.concat([late, pd.DataFrame({"date": ["2002-01-05"], "co2": [np.nan]})])
     shifted = table.assign(co2=table["co2"] + 300)
+    friday = table.assign(date=(pd.to_datetime(table["date"]) - pd.Timedelta("1D")).dt.strftime("%Y-%m-%d"))
     widths, warnings = {}, {}
-    for name, changed in {"usual": table, "late": ahead, "shifted": shifted}.items():
+    for name, changed in {"usual": table, "late": ahead, "shifted": shifted, "friday": friday}.items():
         changed.to_csv(finished.path / "new.csv", index=False)
         arguments = ("--run-id", "first", "--input", "new.csv", "--output", "out.csv")
         done = finished.stage("forecast", *arguments)
@@ -267,7 +268,8 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
 
     assert warnings["usual"] == []
     assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are as wide as those of later steps"]
-    assert len(warnings["shifted"]) == 1
+    assert len(warnings["shifted"]) == len(warnings["friday"]) == 1
+    assert warnings["friday"][0].startswith("all rows stand 1 days before the labels of their steps")
     assert re.match(r"co2: its level lies \d\.\d ranges outside of all values that", warnings["shifted"][0])
     assert widths["late"][0] > 1.1 * widths["usual"][0]
     assert (widths["late"] > 0.99 * widths["usual"]).all()  # a step that is surer than a later one is as unsure as that
@@ -308,6 +310,8 @@ def test_runs_that_are_not_there_or_are_not_what_they_say_are_not_compared(finis
     assert "Received: first." in outcome(alone)["error"]["message"]
     assert "gone.parquet" in outcome(gone)["error"]["message"]
     assert finished.stage("compare").returncode == 27
+    (finished.path / "artifacts" / "predictions" / "begun.parquet").touch()
+    assert "left out: Run 'begun'" in finished.stage("compare").stderr
     table = pd.read_parquet(finished.paths("first").predictions)
     table["y_pred"] += 1
     table.to_parquet(finished.paths("first").predictions)

@@ -17,12 +17,14 @@ from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.grid import by_its_name_of_today, closed_hours, full_grid, last_is_over, vote_frequency
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.tables import Stretch, Table, id_column, read_table
+from spline_lstm.data.tables import Stretch, Table, advice_on_repeats, read_table
 from spline_lstm.data.windows import train_steps
 from spline_lstm.run.errors import DataError
 from spline_lstm.run.params import CovariateParams, DataParams, SplitParams
 
 log = logging.getLogger(__name__)
+
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def read_panel(
         log.warning("left out: rows after %s, whose step is not over at the last one, %s", full[-1], clock[-1])
         every = every.within(Stretch(None, full[-1], every.timestamps.max()))
         rows = rows.within(Stretch(None, full[-1], full[-1]))
+    if params.aggregate == "sum" and stretch is None:
+        _warn_of_open_sums(rows, full)
     closed = params.closed or ()
     if params.closed is None and split is not None:
         closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split, table.timezone))
@@ -131,6 +135,7 @@ def read_panel(
         "last": str(clock[-1]),
         "frequency": frequency,
         "steps": len(grid),
+        "early": _early(rows.timestamps, full),
         "closed": left_out,
         "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
@@ -154,6 +159,28 @@ def read_panel(
         },
         static={name: _static(every, name, params) for name in covariates.static},
     )
+
+
+def _early(timestamps: pd.DatetimeIndex, full: pd.DatetimeIndex) -> str:
+    """How long before its label each row stands; none where some stand on it or they differ."""
+    early = full[full.searchsorted(timestamps)] - timestamps
+    return str(early[0]).removesuffix(" 00:00:00") if early[0] and (early == early[0]).all() else ""
+
+
+def _warn_of_open_sums(rows: Table, full: pd.DatetimeIndex) -> None:
+    """Name the series that end before the newest step, in one that seems not to be over."""
+    borders = np.append(np.searchsorted(rows.series, np.arange(len(rows.ids))), len(rows.series))
+    found = []
+    for name, begin, end in zip(rows.ids, borders, borders[1:], strict=False):
+        own = rows.at(np.arange(begin, end))
+        grid = full[: full.searchsorted(own.timestamps[-1]) + 1]
+        if len(grid) < len(full) and not last_is_over(own, grid, own.timestamps):
+            found.append(name)
+    if found:
+        log.warning(
+            "the last sum of %s%s may lack rows: they end earlier in its step than in most before; leave it out if so",
+            *(", ".join(found[:MOST_NAMED]), f" and {len(found) - MOST_NAMED} more" * (len(found) > MOST_NAMED)),
+        )
 
 
 def _beyond_targets(rows: Table) -> np.ndarray:
@@ -241,11 +268,7 @@ def _resolve_duplicates(rows: Table, rule: str, order: np.ndarray, path: Path, p
     if rule == "error":
         first = int(repeats.argmax())
         of = f" of series {rows.ids[rows.series[first]]!r}" if params.series_id else ""
-        candidate = None if params.series_id else id_column(path, params)
-        advice, or_param = ("Remove them.", "set data.duplicates to mean, sum, first or last")
-        if candidate:
-            advice = f"Column {candidate!r} looks like the id of several series: keep the rows of one."
-            or_param = "set data.series_id to it"
+        advice, or_param = advice_on_repeats(path, params)
         raise DataError(
             f"Timestamps{of} must be distinct. Received: {time[first]} again in row {order[first] + 1} "
             f"after the header ({int(repeats.sum())} repeats in all). {advice}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,10 @@ LARGEST = 1e150  # its square is a number, too
 NUMBERS = "finite numbers up to 1e150 or empty cells"
 REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
 FEWEST_ROWS_OF_SERIES = 3
+MOST_TRIED = 8  # columns of which any two may be the ids
+TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?"
 WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  # 5,01 and 1.234,5 and 1,234.5
+OF_NUMBERS = "Convert the numbers, as pandas.to_datetime does with the unit and origin that they count from."
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 
 
@@ -161,18 +165,41 @@ def _categories(column: pd.Series) -> Column:
     return Column(np.where(codes < 0, np.nan, codes), tuple(map(str, categories)))
 
 
-def id_column(path: Path, params: DataParams) -> str | None:
-    """The column, if any, that tells rows of equal timestamps apart as the id of a series would."""
-    table = read_columns(path, [params.timestamp], params.target, and_ids=True)
-    repeated = table.duplicated(params.timestamp).sum()
-    found = {}
-    for name in table.columns.difference([params.timestamp, *params.target]):
-        column = table[name]
-        if not pd.api.types.is_float_dtype(column) and column.notna().all():
-            left = table.duplicated([params.timestamp, name]).sum()
-            if left < REPEATS_LEFT * repeated and column.nunique() <= len(table) / FEWEST_ROWS_OF_SERIES:
-                found[name] = column.nunique()
-    return min(found, key=found.get, default=None)  # type: ignore[arg-type]
+def advice_on_repeats(path: Path, params: DataParams) -> tuple[str, str]:
+    """What to do with rows of equal timestamps: with the data, and with a param instead."""
+    known = params.series_id
+    table = read_columns(path, [params.timestamp, *known], params.target, and_ids=True)
+    others = table.columns.difference([params.timestamp, *known, *params.target])
+    others = [name for name in others if not pd.api.types.is_float_dtype(table[name]) and table[name].notna().all()]
+    for name in others:
+        if table[name].astype(str).str.fullmatch(TIME_OF_DAY).all():
+            return f"Column {name!r} looks like the time of day: write it into column {params.timestamp!r}, too.", ""
+    if not (found := _id_columns(table, params.timestamp, known, others)):
+        return "Remove them.", "set data.duplicates to mean, sum, first or last"
+    names = ", ".join(found)
+    if len(found) == 1:
+        return (
+            f"Column {names!r} looks like the id of several series: keep the rows of one.",
+            "set data.series_id to it",
+        )
+    advice = f"Columns {names} look like the ids of several series: keep the rows of one."
+    return advice, f"set data.series_id to [{names}]"
+
+
+def _id_columns(table: pd.DataFrame, timestamp: str, known: tuple[str, ...], others: list[str]) -> tuple[str, ...]:
+    """The columns, if any, that tell rows of equal timestamps apart: those known, with one more or else with two."""
+    repeated = table.duplicated([timestamp, *known]).sum()
+    others = sorted(others, key=lambda name: table[name].nunique())[:MOST_TRIED]
+    for more in (1, 2):
+        found = {}
+        for names in ([*known, *added] for added in itertools.combinations(others, more)):
+            series = len(table[names].drop_duplicates())
+            left = table.duplicated([timestamp, *names]).sum()
+            if left < REPEATS_LEFT * repeated and series <= len(table) / FEWEST_ROWS_OF_SERIES:
+                found[tuple(names)] = series
+        if found:
+            return min(found, key=found.__getitem__)
+    return ()
 
 
 def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex, str]:
@@ -180,9 +207,8 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
 
     Where each is a midnight in `data.timezone`, they are dates: a day is one whatever the clocks do in it.
     """
-    name = params.timestamp
     if pd.api.types.is_numeric_dtype(column):
-        raise DataError(f"Column {name!r} must hold timestamps. Received: numbers ({column.dtype}). Convert it.")
+        _require_each(np.zeros(len(column), bool), column, "timestamps", OF_NUMBERS)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         column = column.dt.tz_convert("UTC")  # a message could not show a local time after the last UTC one
     pattern = params.timestamp_format or "ISO8601"
@@ -191,8 +217,10 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
     else:
         column = column.astype("string")
         parsed = _parsed(column, pattern, _have_offsets(column, params.timestamp_format))
-    rule, or_param = f"timestamps ({pattern})", "give data.timestamp_format"
-    _require_each(parsed.notna(), column, rule, "Mend the row.", or_param=or_param)
+    advice, or_param = "Mend the row.", "give data.timestamp_format"
+    if not params.timestamp_format and parsed.isna().any() and pd.to_numeric(column, errors="coerce").notna().all():
+        advice, or_param = OF_NUMBERS, ""
+    _require_each(parsed.notna(), column, f"timestamps ({pattern})", advice, or_param=or_param)
     index = pd.DatetimeIndex(parsed)
     # Whole years, and none in part, so that no time zone leads out of what nanoseconds can count.
     _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")

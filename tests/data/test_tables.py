@@ -203,10 +203,48 @@ def test_a_long_table_without_series_id_is_told_which_column_it_may_be(folder, s
 
     with pytest.raises(DataError, match=r"again in row 10 .*Column 'id' looks like the id.*data\.series_id"):
         read(path, series_id=None)
+    # Two columns may be it together, or one with another that is named already.
+    ids = pd.DataFrame({"id": ["7", "8", "9"], "item": ["a", "b", "a"], "shop": ["x", "x", "y"]})
+    pairs, pair = folder / f"pairs.{suffix}", table.merge(ids).drop(columns="id")
+    pair.to_csv(pairs, index=False) if suffix == "csv" else pair.to_parquet(pairs)
+    both = r"Columns item, shop look like the ids.*data\.series_id to \[item, shop\]"
+    for known in (None, "item"):
+        with pytest.raises(DataError, match=both):
+            read(pairs, series_id=known)
     # No other column looks like one.
     table.drop(columns="id").to_csv(folder / "none.csv", index=False)
     with pytest.raises(DataError, match=r"again in row 10 .*data\.duplicates"):
         read(folder / "none.csv", series_id=None)
+
+
+def test_a_time_of_day_in_a_column_of_its_own_is_no_id(folder):
+    table = hourly("a", range(60), np.arange(60.0)).drop(columns="id")
+    clock = pd.to_datetime(table["time"])
+    table = table.assign(time=clock.dt.strftime("%Y-%m-%d"), at=clock.dt.strftime("%H:%M"))
+    table.to_csv(folder / "apart.csv", index=False)
+
+    with pytest.raises(DataError, match=r"Column 'at' looks like the time of day: write it into column 'time', too\.$"):
+        read(folder / "apart.csv", series_id=None)
+
+
+@pytest.mark.parametrize("unit", [1, 86400])
+def test_counted_times_are_no_timestamps(folder, unit):
+    text = "time,load\n" + "".join(f"{(1_704_067_200 + 86400 * day) // unit},{day}\n" for day in range(9))
+
+    with pytest.raises(DataError, match=r"Received: '\d+' in row 1 after the header\. Convert the numbers, as pandas"):
+        read_text(folder, text, series_id=None)
+
+
+def test_a_last_sum_of_a_series_that_ends_early_in_its_step_is_named(folder, caplog):
+    hours = range(24 * 30)
+    ends = {"whole": 24 * 28, "open": 24 * 28 - 13, "newest": len(hours)}
+    table = pd.concat([hourly(name, hours[:end], np.ones(end)) for name, end in ends.items()])
+
+    panel = read_table(folder, table, frequency="D", aggregate="sum")
+
+    (warning,) = [each.message for each in caplog.records if "may lack rows" in each.message]
+    assert warning.startswith("the last sum of open may")
+    assert rows_of(panel)["open"].tolist() == [24.0] * 27 + [11.0]
 
 
 def test_the_step_is_that_of_most_series(folder):
