@@ -192,7 +192,7 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
     ),
     "numbers for timestamps": (
         lambda it: it.hold(parquet(whole(), when=range(STEPS)), file="table.parquet"),
-        DataError, "Convert it", lambda it: it.hold(parquet(whole()), file="table.parquet"),
+        DataError, "Convert the numbers", lambda it: it.hold(parquet(whole()), file="table.parquet"),
     ),
     "dates of another order": (
         lambda it: it.column("when", pd.date_range("2024-01-01", periods=STEPS, freq="D").strftime("%d.%m.%Y")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from typing import Any
 
@@ -28,17 +27,6 @@ JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for i
 MOST_DAYS_APART = 6  # of the days of months, from either end, that rows of one a month may have
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
-
-
-def by_its_name_of_today(frequency: str) -> str:
-    """A step as pandas calls it without a warning: of what was M, ME. What is no step stays as it is."""
-    with warnings.catch_warnings(record=True) as outdated:
-        warnings.simplefilter("always", FutureWarning)
-        try:
-            offset = pd.tseries.frequencies.to_offset(frequency)
-        except (ValueError, OverflowError):
-            return frequency
-    return offset.freqstr if outdated else frequency
 
 
 def vote_frequency(rows: Table) -> str:
@@ -109,10 +97,8 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
         frequency: Of the grid.
         anchor: A label of it; None: it is inferred.
     """
+    offset = pd.tseries.frequencies.to_offset(frequency)
     try:
-        offset = pd.tseries.frequencies.to_offset(frequency)
-        if offset.n < 1 or clock[-1] + offset <= clock[-1]:
-            raise ValueError("it does not step forward")
         several = _several(rows, (clock[0] + 2 * offset) - (clock[0] + offset))
         start = _first_label(rows, clock, offset, several) if anchor is None else _after(clock, offset, anchor)
         steps = _steps(start, clock[-1], offset)
@@ -122,8 +108,8 @@ def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.T
             return grid[: int(grid.searchsorted(clock[-1], side="left")) + 1]
     except (ValueError, OverflowError) as error:
         raise ParamsError(
-            "`data.frequency` must be a pandas offset such as h, 15min, D, W-SAT or MS, "
-            f"whose grid ends before the year 2262. Received: {frequency!r:.40}."
+            f"`data.frequency` must be a step whose grid ends before the year 2262. Received: {frequency!r:.40}. "
+            "Give a shorter one, or mend a wrong timestamp."
         ) from error
     raise DataError(
         f"The grid must have at most {MOST_STEPS_PER_ROW} steps per row, here {most}. Received: {steps} of {frequency} "

@@ -15,7 +15,7 @@ import pandas as pd
 from spline_lstm.data.closed import closed_labels, following_timestamps, open_grid
 from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
-from spline_lstm.data.grid import by_its_name_of_today, closed_hours, full_grid, last_is_over, vote_frequency
+from spline_lstm.data.grid import closed_hours, full_grid, last_is_over, vote_frequency
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.tables import Stretch, Table, advice_on_repeats, read_table
 from spline_lstm.data.windows import train_steps
@@ -104,7 +104,7 @@ def read_panel(
     clock = rows.timestamps.unique().sort_values()
     if stretch is not None:
         clock = clock.union([stretch.until])
-    frequency = by_its_name_of_today(params.frequency) if params.frequency else vote_frequency(rows)
+    frequency = params.frequency or vote_frequency(rows)
     full = full_grid(rows, clock, frequency, anchor)
     if params.aggregate == "sum" and not last_is_over(rows, full, clock):
         full = full[:-1]

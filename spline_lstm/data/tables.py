@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,7 +113,7 @@ def read_table(
 
     Raises:
         InputNotFoundError: There is no such file.
-        ParamsError: The timestamp_format or the timezone is none that pandas knows.
+        ParamsError: The timezone is none that pandas knows.
         DataError: The file, a column, a timestamp or a value is unusable.
     """
     texts = [params.timestamp, *params.series_id]
@@ -216,7 +215,8 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
         parsed = column
     else:
         column = column.astype("string")
-        parsed = _parsed(column, pattern, _have_offsets(column, params.timestamp_format))
+        utc = _have_offsets(column, params.timestamp_format)
+        parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
     advice, or_param = "Mend the row.", "give data.timestamp_format"
     if not params.timestamp_format and parsed.isna().any() and pd.to_numeric(column, errors="coerce").notna().all():
         advice, or_param = OF_NUMBERS, ""
@@ -230,16 +230,6 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
     if index.tz is None:
         index = _localized(index, column, params.timezone)
     return index.tz_convert("UTC").tz_localize(None).as_unit("ns"), params.timezone
-
-
-def _parsed(column: pd.Series, pattern: str, utc: bool) -> pd.Series:
-    """Timestamps, NaT where a cell does not match; a few patterns suit strptime, but not pandas."""
-    try:
-        return pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
-    except (ValueError, re.error) as error:
-        raise ParamsError(
-            f"`data.timestamp_format` must be one that pandas reads. Received: {pattern!r:.80}: {error!s:.120}."
-        ) from error
 
 
 def _localized(index: pd.DatetimeIndex, column: pd.Series, timezone: str) -> pd.DatetimeIndex:

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import io
 import re
+import warnings
 import zoneinfo
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -49,6 +50,8 @@ def _timezone(name: str) -> str:
 
 
 def _timestamp_format(pattern: str) -> str:
+    import pandas  # costs a third of a second, and most runs have no format
+
     try:
         texts = [moment.strftime(pattern) for moment in BUT_FOR_THE_YEAR]
         # Without a year strptime would take one of its own, of which newer Pythons warn.
@@ -61,7 +64,26 @@ def _timestamp_format(pattern: str) -> str:
         raise ValueError("must tell mornings from evenings, by %I with %p, or else by %H alone")
     if pattern.endswith("Z") and "%Z" not in pattern:
         raise ValueError("must read a Z that stands for UTC by %z")
+    try:
+        pandas.to_datetime(["2024"], format=pattern, errors="coerce")
+    except (ValueError, re.error) as error:
+        raise ValueError(f"must be one that pandas reads, too, which says: {error!s:.120}") from None
     return pattern
+
+
+def _frequency(name: str) -> str:
+    """A step as pandas calls it today without a warning: of what was M, ME."""
+    import pandas  # costs a third of a second, and most runs leave the step to their data
+
+    with warnings.catch_warnings(record=True) as outdated:
+        warnings.simplefilter("always", FutureWarning)
+        try:
+            offset = pandas.tseries.frequencies.to_offset(name)
+        except (ValueError, OverflowError):
+            offset = None
+    if offset is None or offset.n < 1:
+        raise ValueError("must be a pandas offset such as h, 15min, D, W-SAT or MS")
+    return offset.freqstr if outdated else name
 
 
 def _bound(value: object) -> object:
@@ -162,7 +184,7 @@ class DataParams(Section):
     target: Columns
     series_id: Names = ()
     on_bad_series: Literal["fail", "drop"] = "fail"
-    frequency: str | None = None
+    frequency: Annotated[str, AfterValidator(_frequency)] | None = None
     aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
     duplicates: Literal["error", "mean", "sum", "first", "last"] = "error"
     timestamp_format: Annotated[str, AfterValidator(_timestamp_format)] | None = None

@@ -489,19 +489,10 @@ def test_parquet_timestamps_as_target_are_refused(folder):
         read(folder / "typed.parquet")
 
 
-@pytest.mark.parametrize(
-    "frequency",
-    ["fortnightly", "0h", "0W", "-1h", "-1MS", "10^20D", f"{10**20}D", "999999999W", "300YE"],
-)
-def test_a_frequency_that_is_no_forward_step_is_refused(folder, frequency):
-    with pytest.raises(ParamsError, match=r"data\.frequency"):
+@pytest.mark.parametrize("frequency", ["999999999W", "300YE"])
+def test_a_step_that_leads_beyond_what_nanoseconds_can_count_is_refused(folder, frequency):
+    with pytest.raises(ParamsError, match=r"data\.frequency.*ends before the year 2262"):
         read_text(folder, "time,load\n" + GOOD, frequency=frequency)
-
-
-@pytest.mark.parametrize("pattern", ["%Y %W", "%y %U"])
-def test_a_format_that_pandas_refuses_is_a_params_error(folder, pattern):
-    with pytest.raises(ParamsError, match=r"data\.timestamp_format"):
-        read_text(folder, "time,load\n" + GOOD, timestamp_format=pattern)
 
 
 def test_a_format_may_name_time_zones(folder):

@@ -90,7 +90,8 @@ def test_an_unknown_key_gets_the_nearest_known_name(change, name, nearest):
 
 
 WRONG_FORMATS = ["", "%", "%Q", "%s", "%Y-%m-%d %", "%Y-%Y", "%G-%V", "%-d.%m.%Y", "%H:%M", "%d.%m.", "mixed", "\0"]
-WRONG_FORMATS += ["%d.%m.%Y %I:%M", "%d.%m.%Y %H:%M %p", "%Y-%m-%dT%H:%M:%SZ"]
+WRONG_FORMATS += ["%d.%m.%Y %I:%M", "%d.%m.%Y %H:%M %p", "%Y-%m-%dT%H:%M:%SZ", "%Y %W", "%y %U"]
+WRONG_STEPS = ["fortnightly", "daily", "", "W-FOO", "0h", "0W", "-1h", "-1MS", "10^20D", f"{10**20}D"]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,7 @@ WRONG_FORMATS += ["%d.%m.%Y %I:%M", "%d.%m.%Y %H:%M %p", "%Y-%m-%dT%H:%M:%SZ"]
         {"data__closed": "Saturday"},
         {"data__closed": ["Sat", 7]},
         *({"data__timestamp_format": pattern} for pattern in WRONG_FORMATS),
+        *({"data__frequency": step} for step in WRONG_STEPS),
         {"windows__lookback": 10**20},
         {"backtest__windows": 0},
         *({"backtest__refit": refit} for refit in (0, -1, 2.0, "never", None)),
