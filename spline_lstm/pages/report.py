@@ -125,7 +125,7 @@ def _beside(error: float, baseline: Mapping[str, Any], measure: str, label: str)
 
 def _sureness(metrics: Mapping[str, Any]) -> str:
     if metrics["skill_margin"] is None:
-        return "The test targets span less than two horizons, too little to say how sure that is. "
+        return "Fewer than two stretches of one horizon hold test targets that say how sure that is. "
     return (
         f"In brackets, in percentage points, is what chance may add or take ({CONFIDENCE:.0%}, "
         "from a bootstrap over stretches of one horizon). "

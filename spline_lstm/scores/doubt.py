@@ -17,6 +17,8 @@ from spline_lstm.scores.forecasts import Forecasts
 
 CONFIDENCE = 0.95
 DRAWS, AT_ONCE, SEED = 1000, 100, 0
+LEAST = 1e-4  # of the squared errors of a baseline: a draw with fewer of them lacks nearly all there is to compare with
+MOST_LACKING = 0.25  # of draws: where they err in two stretches, e^-2 of all draws have neither
 BETTER, UNCLEAR, WORSE = "better", "no clear difference", "worse"
 
 
@@ -43,7 +45,7 @@ def skill_margins(
 
     Returns:
         Of the skill against each baseline, over all rows; of the skill against each row's best one, `(rows,)`. NaN
-        where the skill is undefined, or fewer than two stretches hold targets.
+        where the skill is undefined, or fewer than two stretches hold targets or nearly all errors of that one.
     """
     y_true, horizon = forecasts.y_true, forecasts.y_true.shape[1]
     since = forecasts.origins - forecasts.origins.min()
@@ -64,25 +66,22 @@ def skill_margins(
     model, others = squares(forecasts.y_pred), {name: squares(table) for name, table in baselines.items()}
     reference = np.sum([table * (np.array(best) == name) for name, table in others.items()], axis=0)
     observed = by_stretch(np.where(np.isnan(y_true), np.nan, 1.0))
-    held = observed.any(axis=1)
+    held, least = observed.any(axis=1), LEAST * reference.sum(axis=0)
 
     random = np.random.default_rng(SEED)
     against: dict[str, list[np.ndarray]] = {name: [] for name in baselines}
     of_rows = []
     for _ in range(DRAWS // AT_ONCE):
         weights = random.multinomial(held.sum(), held / held.sum(), AT_ONCE).astype(float)
-        ratios = _relative(weights @ model, weights @ reference)
+        drawn = weights @ reference
+        drawn = np.where(drawn > least, drawn, np.nan)
+        ratios = np.sqrt(weights @ model / drawn)  # relative RMSE; NaN where there is nothing to compare with
         of_rows.append(ratios)
         for name, table in others.items():
-            of_other = _mean(_relative(weights @ table, weights @ reference))
+            of_other = _mean(np.sqrt(weights @ table / drawn))
             against[name].append(_mean(ratios) / np.where(of_other > 0, of_other, np.nan))
     whole = {name: float(_margin(np.concatenate(draws), held.sum())) for name, draws in against.items()}
     return whole, _margin(np.concatenate(of_rows), (observed > 0).sum(axis=0))
-
-
-def _relative(squares: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Relative RMSE; NaN where there is nothing to compare with."""
-    return np.sqrt(squares / np.where(reference > 0, reference, np.nan))
 
 
 def _mean(ratios: np.ndarray) -> np.ndarray:
@@ -96,7 +95,7 @@ def _margin(draws: np.ndarray, stretches: np.ndarray | int) -> np.ndarray:
     """Of what was drawn, `(draws, ...)`, from so many stretches."""
     defined = ~np.isnan(draws)
     counts = defined.sum(axis=0)
-    count = np.where(counts > 1, counts, np.nan)
+    count = np.where(counts >= (1 - MOST_LACKING) * len(draws), counts, np.nan)
     mean = np.where(defined, draws, 0).sum(axis=0) / count
     error = np.sqrt((np.where(defined, draws - mean, 0) ** 2).sum(axis=0) / (count - 1))
     freedom = np.where(np.asarray(stretches) > 1, np.asarray(stretches) - 1.0, np.nan)

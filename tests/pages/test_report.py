@@ -62,7 +62,7 @@ def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
 
     assert verdict.startswith(expected)
     assert ("0.0% (± 0.0) above ridge" in verdict) == (rmse == 2.0)
-    assert ("span less than two horizons" in verdict) == (margin is None)
+    assert ("Fewer than two stretches" in verdict) == (margin is None)
     assert ("(± 10.0) below ridge" in verdict) == (margin == 0.1 and rmse < 2)
 
 
@@ -84,7 +84,7 @@ def test_a_baseline_that_errs_by_rounding_alone_has_no_multiples(mase, expected)
 
     assert verdict.startswith(expected)
     assert "above" not in verdict
-    assert "less than two horizons" not in verdict
+    assert "Fewer than two stretches" not in verdict
 
 
 def test_a_baseline_that_is_clearly_better_is_named_though_another_one_is_best():

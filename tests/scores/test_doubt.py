@@ -160,3 +160,14 @@ def test_draws_in_which_a_baseline_has_no_error_are_left_out():
     margins, _ = skill_margins(forecasts, {"often": noise, "rare": rare}, ["often"])
 
     assert np.isfinite([margins["often"], margins["rare"]]).all()
+
+
+def test_one_stretch_with_nearly_all_errors_of_a_baseline_leaves_no_margin():
+    noise = np.random.default_rng(0).normal(size=(40, HORIZON))
+    baseline = np.where(np.arange(40)[:, None] < 1, noise, 1e-7 * noise)  # of a sensor that stands still from then on
+    forecasts = forecasts_of(np.zeros_like(noise), 2 * noise, np.zeros(40, int), np.arange(40))
+
+    scores = evaluate_forecasts(forecasts, {"other": baseline}, ("a",), np.ones(1))["metrics"]
+
+    assert scores["skill"] < 0
+    assert scores["skill_margin"] is None
