@@ -19,7 +19,7 @@ from spline_lstm.data.faults import Fault, sound_rows
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
-from spline_lstm.data.series import read_panel
+from spline_lstm.data.series import Panel, read_panel
 from spline_lstm.run.contract import (
     RunPaths,
     checked_run_id,
@@ -40,6 +40,7 @@ from stages._run import ROOT, current_run, import_tensorflow, plain_parser, run
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 10
+NEAR = 0.02  # of a step: how far from all others a row may stand in it
 
 
 def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -59,7 +60,7 @@ def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
 def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapping[str, Any]:
     """Apply a finished run to new data; nothing of the run is changed."""
     seen = load_prepared(paths)
-    _, _, preprocessor = open_preprocessed(paths)
+    meta, _, preprocessor = open_preprocessed(paths)
     fit = fitted(preprocessor)
     data = DataParams.model_validate(
         {
@@ -76,16 +77,31 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
-    # Labels that were inferred stand on the run's own rows, but for their jitter.
-    if preprocessor["data"]["frequency"] is None and (early := panel.findings["early"]):
-        warning = (
-            f"all rows stand {early} before the labels of their steps, on which those of the run stand; "
-            "if they are of the steps before, stamp them like the data of the run"
-        )
-        log.warning("%s", warning)
-        warnings.append(warning)
+    if stamped := _stamped_otherwise(meta, panel):
+        log.warning("%s", stamped)
+        warnings.append(stamped)
     _write_csv(table, output_path)
     return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
+
+
+def _stamped_otherwise(meta: Mapping[str, Any], panel: Panel) -> str:
+    """What to say of rows that stand elsewhere in their steps than those of the run, if they do: they tell other steps.
+
+    Nothing is said where the run recorded nothing to compare with.
+    """
+    step = np.median(np.diff(panel.timestamps)) / np.timedelta64(1, "s")
+    _, median, _ = panel.findings["early"]
+    try:
+        low, usual, high = map(float, meta["findings"]["early"])
+        if low - NEAR * step <= median <= high + NEAR * step:
+            return ""
+        ours, theirs = (pd.Timedelta(seconds=round(seconds)) for seconds in (usual, median))
+    except CORRUPT:
+        return ""
+    return (
+        f"rows stand {theirs} before the labels of their steps, those of the run {ours} (medians): "
+        "stamp and sum them up like its data, or they count for other steps"
+    )
 
 
 def _forecast_table(

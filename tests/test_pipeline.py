@@ -269,7 +269,7 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
     assert warnings["usual"] == []
     assert warnings["late"] == ["co2: its newest 7 steps are missing; intervals are as wide as those of later steps"]
     assert len(warnings["shifted"]) == len(warnings["friday"]) == 1
-    assert warnings["friday"][0].startswith("all rows stand 1 days before the labels of their steps")
+    assert warnings["friday"][0].startswith("rows stand 1 days 00:00:00 before the labels of their steps")
     assert re.match(r"co2: its level lies \d\.\d ranges outside of all values that", warnings["shifted"][0])
     assert widths["late"][0] > 1.1 * widths["usual"][0]
     assert (widths["late"] > 0.99 * widths["usual"]).all()  # a step that is surer than a later one is as unsure as that
