@@ -14,14 +14,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from spline_lstm.run.busy import require_rest
 from spline_lstm.run.contract import RunPaths, SharedPaths
-from spline_lstm.run.errors import PipelineError
-from spline_lstm.run.params import Params, load_params
+from spline_lstm.run.errors import ParamsError, PipelineError
+from spline_lstm.run.params import PARAMS_FILE, Params, load_params
 
 ROOT = Path("artifacts")
 SHARED = SharedPaths(ROOT)
 OUTCOME_VARIABLE = "SPLINE_LSTM_OUTCOME"  # a file that gets the line for machines too
 STOPPED = 128  # and the number of the signal, as shells have it
+
+_begun: list[Params] = []  # what the stage of this process was begun with
 
 Work = Callable[[argparse.Namespace], Mapping[str, Any]]
 
@@ -39,7 +42,9 @@ def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     options = parser.parse_args(arguments)
     try:
+        _begun.clear()
         outcome = {"ok": True, "exit_code": 0, **work(options)}
+        require_as_begun()
     except PipelineError as error:
         outcome = _failure(error.exit_code, type(error).__name__, str(error))
     except KeyboardInterrupt as stop:
@@ -102,10 +107,27 @@ def current_run() -> tuple[Params, RunPaths]:
     """Params, and the paths of the run that they name.
 
     Raises:
-        InputNotFoundError, ParamsError: As `load_params`.
+        InputNotFoundError, ParamsError: As `load_params`, `require_rest`.
     """
+    require_rest(PARAMS_FILE)
     params = load_params()
+    _begun.append(params)
     return params, RunPaths(ROOT, params.run_id)
+
+
+def require_as_begun() -> None:
+    """Refuse to end by other params than the stage began with: DVC records those that it finds then.
+
+    Raises:
+        ParamsError: They have changed.
+    """
+    for params in _begun:
+        now = load_params()
+        if changed := [name for name in type(now).model_fields if getattr(now, name) != getattr(params, name)]:
+            raise ParamsError(
+                f"`{PARAMS_FILE}` must stay as it is while a stage runs. Received: another {', '.join(changed)}. "
+                "Run `dvc repro` again."
+            )
 
 
 def _failure(exit_code: int, code: str, message: str) -> dict[str, Any]:

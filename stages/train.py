@@ -13,7 +13,7 @@ import pandas as pd
 from spline_lstm.data.prepared import load_prepared
 from spline_lstm.model.snapshots import Snapshots, training_key
 from spline_lstm.run.files import sha256, write_json, write_text
-from stages._run import SHARED, current_run, import_tensorflow, plain_parser, run
+from stages._run import SHARED, current_run, import_tensorflow, plain_parser, require_as_begun, run
 
 if TYPE_CHECKING:
     from spline_lstm.model.training import Epoch
@@ -59,6 +59,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
             "sha256": {file.name: sha256(file) for file in written},
         },
     )
+    require_as_begun()  # else the training would be lost with its snapshots
     snapshots.clear()
     return {"run_id": params.run_id, "best_epoch": result.best_epoch, "epochs": len(result.history)}
 

@@ -497,6 +497,18 @@ def test_of_two_runs_in_one_folder_the_second_is_refused_before_it_writes_anythi
     assert outcome(finished.stage("check"))["run_id"] == "one"
 
 
+def test_params_that_change_during_a_run_fail_it_and_the_next_run_is_of_the_new_ones(finished):
+    with finished.start("dvc", "repro", "--force") as started:
+        assert any(line.startswith("epoch 1/2") for line in started.stderr)
+        finished.set(model__units=4)
+        said = started.communicate()[1]
+
+    assert started.returncode != 0
+    assert "error 10: `params.yaml` must stay as it is while" in said
+    finished.ok("dvc", "repro")
+    assert json.loads(finished.paths("first").training.read_bytes())["model"]["units"] == 4
+
+
 def test_the_one_click_run_passes_on_the_code_of_the_stage_that_failed(project: Project):
     flat = project.path.parent / "flat.csv"
     days = pd.date_range("2020-01-01", periods=300).strftime("%Y-%m-%d")

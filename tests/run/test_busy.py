@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from conftest import ROOT
 
@@ -47,6 +48,8 @@ def at_work(folder, *words):
         (["dvc", "-v", "repro", "train"], True),
         (["dvc", "exp", "run", "-S", "seed=2"], True),
         (["scripts/run_e2e.sh"], True),
+        (["-m", "stages.train"], True),  # whose DVC was killed
+        (["-m", "stages.forecast"], False),
         (["dvc", "exp", "show"], False),
         (["dvc", "status"], False),
         (["notes about dvc", "repro"], False),
@@ -72,12 +75,15 @@ def test_of_two_runs_the_first_goes_on(tmp_path):
             assert first.returncode == 0
 
 
-def test_the_command_that_is_named_frees_the_folder(tmp_path):
-    with at_work(tmp_path, "scripts/run_e2e.sh") as process:
+def test_the_command_that_is_named_frees_the_folder_of_a_run_and_what_it_started(tmp_path):
+    with subprocess.Popen(["bash", "-c", "sleep 60; true", "scripts/run_e2e.sh"], cwd=tmp_path) as process:
+        while not (started := psutil.Process(process.pid).children()):
+            time.sleep(0.01)
         with pytest.raises(BusyError) as raised:
             require_idle(tmp_path)
 
-        subprocess.run(re.findall(r"`(kill \d+)`", str(raised.value))[0].split(), check=True)
+        subprocess.run(re.findall(r"`(kill [\d ]+)`", str(raised.value))[0].split(), check=True)
 
         assert process.wait(60) != 0
+        assert not psutil.wait_procs(started, timeout=60)[1]
         require_idle(tmp_path)
