@@ -80,7 +80,7 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     if stamped := _stamped_otherwise(meta, panel):
         log.warning("%s", stamped)
         warnings.append(stamped)
-    _write_csv(table, output_path)
+    _write_csv(table, output_path.resolve())  # a link stays one
     return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
 
 
@@ -229,6 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--run-id, --input and --output go together; without them the run in params.yaml is forecast")
     if options.output is not None:
         output = Path(options.output).resolve()
+        if output.exists() and not output.is_file():
+            parser.error(f"--output must be a file: {output}")
         if output == Path(options.input).resolve() or ROOT.resolve() in output.parents:
             parser.error(f"--output must be neither --input nor a file of {ROOT}/, which would be lost: {output}")
     return run(forecast, parser, arguments)

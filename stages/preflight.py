@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spline_lstm.run.busy import require_idle
-from spline_lstm.run.contract import RunPaths, checked_run_id, require_keys
+from spline_lstm.run.contract import RunPaths, checked_run_id, require_gated, require_keys, require_same_run
 from spline_lstm.run.files import read_json, require_input, write_json
 from spline_lstm.run.params import Params, adopt_params, load_params, set_params
 from spline_lstm.run.tracking import is_left_behind
@@ -27,8 +28,8 @@ def preflight(options: argparse.Namespace) -> Mapping[str, Any]:
     if is_left_behind(path):
         log.warning(
             "`%s` is tracked by neither git nor DVC, so queued experiments and other clones lack it: "
-            "run `dvc add %s && git commit -m 'Add %s'`",
-            *(path, path, path),
+            "run `dvc add %s && git commit -m %s`",
+            *(path, shlex.quote(str(path)), shlex.quote(f"Add {path}")),
         )
     # The same bytes for every valid params.yaml: all stages depend on this file.
     write_json(SHARED.preflight, {"params": "valid"})
@@ -43,6 +44,9 @@ def _params(options: argparse.Namespace) -> Params:
         return load_params()
     paths = RunPaths(ROOT, checked_run_id(options.source))
     record = paths.metadata if paths.metadata.exists() else paths.made
+    require_same_run(paths, record)
+    if record == paths.metadata:
+        require_gated(paths)
     return adopt_params(require_keys(record, read_json(record), "params")["params"])
 
 

@@ -194,7 +194,7 @@ NEW_FILES = {
     ),
     "dates of another order": (
         lambda: panel().assign(when=pd.to_datetime(panel()["when"]).dt.strftime("%d.%m.%Y %H:%M")),
-        "Mend the row, or give data.timestamp_format and train another run.",
+        "Write times as 2024-01-31 17:00, or give data.timestamp_format and train another run.",
     ),
     "a column with another name": (
         lambda: panel().rename(columns={"price": "Price"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from itertools import cycle
 from pathlib import Path
@@ -249,6 +250,30 @@ def test_a_wrong_command_line_exits_2(project):
         done = project.stage("forecast", "--run-id", "first", "--input", source, "--output", lost)
         assert done.returncode == 2
         assert "would be lost" in done.stderr
+    os.mkfifo(project.path / "pipe")
+    assert project.stage("forecast", "--run-id", "first", "--input", source, "--output", "pipe").returncode == 2
+    assert (project.path / "pipe").is_fifo()
+
+
+def test_an_artifact_that_is_no_file_is_refused(project):
+    metrics = project.paths("co2-weekly").metrics
+    metrics.parent.mkdir(parents=True)
+    os.mkfifo(metrics)  # from which nothing would ever come
+
+    assert_clear_failure(project.stage("check", "--run-id", "co2-weekly"), 22, "must be a file", "Delete it")
+
+
+def test_an_input_that_dvc_keeps_is_got_from_there(project):
+    shutil.move(project.path / "data/raw/co2_weekly.csv", project.path / "my data.csv")
+    project.ok("dvc", "add", "my data.csv")
+    (project.path / "my data.csv").unlink()
+    project.set(data__path="my data.csv")
+
+    done = project.stage("preflight")
+
+    assert_clear_failure(done, 21, "`dvc checkout 'my data.csv.dvc'`")
+    project.ok("bash", "-c", re.findall("`(dvc checkout .*?)`", done.stderr)[0])
+    assert project.stage("preflight").returncode == 0
 
 
 def test_a_stage_before_its_input_exists_says_what_to_run(project):

@@ -9,11 +9,14 @@ from spline_lstm.run.contract import (
     NPZ_KEYS,
     REQUIRED_METRICS,
     RunPaths,
+    mapping,
     open_backtest,
     open_preprocessed,
     open_trained,
+    require_gated,
     require_keys,
     require_same_run,
+    way_back,
 )
 from spline_lstm.run.errors import ArtifactError, UnhealthyRunError
 from spline_lstm.run.files import read_json, read_npz, sha256
@@ -25,7 +28,8 @@ def newest_run(root: Path) -> str:
     Raises:
         UnhealthyRunError: No run has metrics.
     """
-    metrics = sorted((root / "metrics").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    files = [file for file in (root / "metrics").glob("*.json") if file.is_file()]
+    metrics = sorted(files, key=lambda path: path.stat().st_mtime)
     if not metrics:
         raise UnhealthyRunError(
             f"`{root / 'metrics'}` must hold the metrics of a finished run. Received: none. Run `dvc repro`."
@@ -50,45 +54,36 @@ def check_run(paths: RunPaths) -> int:
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UnhealthyRunError(
             f"Run {paths.run_id!r} must have all of its {len(files)} artifacts. Received: no {', '.join(missing)}. "
-            f"{_way_back(paths)}"
+            f"{way_back(paths)}"
         )
     _require_metrics(paths)
     require_keys(paths.processed, read_npz(paths.processed), *NPZ_KEYS)
     open_preprocessed(paths)
     open_trained(paths)
     open_backtest(paths)
-    metadata = read_json(paths.metadata)
-    require_keys(paths.metadata, metadata, "artifacts")
+    recorded = mapping(require_keys(paths.metadata, read_json(paths.metadata), "artifacts")["artifacts"])
     for file in files:
         name = file.relative_to(paths.root).as_posix()
-        if file != paths.metadata and metadata["artifacts"].get(name) != sha256(file):
+        if file != paths.metadata and recorded.get(name) != sha256(file):
             raise ArtifactError(
                 f"`{file}` must have the sha256 recorded in `{paths.metadata}`. Received: another. "
-                f"It was changed after the run. {_way_back(paths)}"
+                f"It was changed after the run. {way_back(paths)}"
             )
-    if paths.health.exists() and read_json(paths.health).get("metadata") != sha256(paths.metadata):
-        raise ArtifactError(
-            f"`{paths.metadata}` must have the sha256 recorded in `{paths.health}`. Received: another. "
-            f"It was changed after the run. {_way_back(paths)}"
-        )
+    require_gated(paths)
     return len(files)
 
 
 def _require_metrics(paths: RunPaths) -> None:
     content = read_json(paths.metrics)
     missing = [key for key in ("metrics", "checkpoints") if key not in content]
-    scores = content.get("metrics", {})
+    scores = mapping(content.get("metrics"))
     missing += [f"metrics.{key}" for key in REQUIRED_METRICS if key not in scores]
     if missing:
         raise UnhealthyRunError(
             f"`{paths.metrics}` must hold run_id, metrics, checkpoints and the scores {', '.join(REQUIRED_METRICS)}. "
-            f"Received: no {', '.join(missing)}. {_way_back(paths)}"
+            f"Received: no {', '.join(missing)}. {way_back(paths)}"
         )
     if not math.isfinite(scores["rmse"] if isinstance(scores["rmse"], int | float) else math.nan):
         raise UnhealthyRunError(
             f"`{paths.metrics}` must hold a finite rmse. Received: {scores['rmse']!r:.40}. Look at the report."
         )
-
-
-def _way_back(paths: RunPaths) -> str:
-    return f"Run `python -m stages.restore --run-id {paths.run_id}`, or make the run again with `dvc repro`."

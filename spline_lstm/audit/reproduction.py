@@ -15,11 +15,11 @@ from typing import Any
 
 from spline_lstm.audit.health import check_run
 from spline_lstm.audit.provenance import code_hash, commit_of
-from spline_lstm.run.contract import RunPaths, require_keys
+from spline_lstm.run.contract import RunPaths, mapping, require_keys
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
 from spline_lstm.run.files import read_json, require_input, sha256
 from spline_lstm.run.params import parse_params
-from spline_lstm.run.tracking import git
+from spline_lstm.run.tracking import git, of_no_repository
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,10 @@ def reproduce_run(paths: RunPaths) -> Reproduction:
     record = require_keys(paths.metadata, read_json(paths.metadata), "code", "params", "input")
     file = Path(parse_params(record["params"]).data.path)
     require_input(file)
-    if (found := sha256(file)) != record["input"]["sha256"]:
+    wanted = mapping(record["input"]).get("sha256")
+    if (found := sha256(file)) != wanted:
         raise ArtifactError(
-            f"`{file}` must have the sha256 that it had for run {paths.run_id!r}, {record['input']['sha256']}. "
+            f"`{file}` must have the sha256 that it had for run {paths.run_id!r}, {wanted!r:.80}. "
             f"Received: {found}. Bring the table of that run back."
         )
     with tempfile.TemporaryDirectory(prefix="reproduction-") as folder:
@@ -66,6 +67,9 @@ def reproduce_run(paths: RunPaths) -> Reproduction:
         clone = Path(folder, *["below"] * ups, "project")
         commit = _clone(paths, record["code"], clone)
         if not file.is_absolute():
+            for part in (*reversed((clone / file).parents), clone / file):
+                if part.is_relative_to(clone) and part.is_symlink():  # it may lead out of the clone
+                    part.unlink()
             (clone / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, clone / file)
         again = RunPaths(clone / paths.root, paths.run_id)
@@ -80,7 +84,7 @@ def reproduce_run(paths: RunPaths) -> Reproduction:
 def _clone(paths: RunPaths, code: str, clone: Path) -> str:
     """Clone the project as of a commit that holds the code of the run: the commit."""
     made = read_json(paths.made) if paths.made.exists() else {}
-    recorded = (made.get("git") or {}).get("commit")
+    recorded = mapping(made.get("git")).get("commit")
     here = commit_of(Path())
     if here is None or git(Path(), "clone", "--quiet", "--no-checkout", ".", str(clone)) is None:
         raise InputNotFoundError(
@@ -103,7 +107,11 @@ def _execute(folder: Path, *module: str) -> None:
     """Run a module by this Python; what it prints goes to stderr."""
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
-        [sys.executable, "-m", *module], cwd=folder, env={**os.environ, "PATH": tools}, stdout=sys.stderr, check=False
+        [sys.executable, "-m", *module],
+        cwd=folder,
+        env={**of_no_repository(), "PATH": tools},
+        stdout=sys.stderr,
+        check=False,
     )
     if done.returncode:
         raise ArtifactError(

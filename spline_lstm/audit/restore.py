@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from spline_lstm.audit.health import check_run
 from spline_lstm.run.contract import RunPaths
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
-from spline_lstm.run.files import read_bytes, write_bytes
+from spline_lstm.run.files import CORRUPT, read_bytes, write_bytes
 
 MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -57,9 +58,13 @@ class Cache:
         """Hashes of all that each execution with this output read and wrote, by path; newest first."""
         line = f"path: {output.as_posix()}\n"
         for _, content in sorted(self._records(line), reverse=True):
-            record = YAML(typ="safe").load(content)
-            if any(entry["path"] == output.as_posix() for entry in record["outs"]):
-                yield {entry["path"]: entry["md5"] for entry in (*record["deps"], *record["outs"]) if "md5" in entry}
+            try:
+                record = YAML(typ="safe").load(content)
+                deps, outs = ({entry["path"]: entry.get("md5") for entry in record[each]} for each in ("deps", "outs"))
+            except (YAMLError, *CORRUPT):  # of a DVC that was killed
+                continue
+            if output.as_posix() in outs:
+                yield {name: md5 for name, md5 in {**deps, **outs}.items() if md5}
 
     def runs(self, root: Path) -> list[str]:
         """The run_ids whose health gate was passed, in order."""
@@ -68,7 +73,7 @@ class Cache:
 
     def _records(self, text: str) -> Iterator[tuple[int, str]]:
         for file in self.records.glob("*/*/*"):
-            content = file.read_text(encoding="utf-8")
+            content = file.read_text(encoding="utf-8", errors="replace")
             if text in content:
                 yield file.stat().st_mtime_ns, content
 

@@ -23,6 +23,7 @@ FEWEST_ROWS_OF_SERIES = 3
 MOST_TRIED = 8  # columns of which any two may be the ids
 TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?"
 WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  # 5,01 and 1.234,5 and 1,234.5
+MIDNIGHT_BEFORE = "24:00"
 OF_NUMBERS = "Convert the numbers, as pandas.to_datetime does with the unit and origin that they count from."
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 
@@ -206,21 +207,20 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
 
     Where each is a midnight in `data.timezone`, they are dates: a day is one whatever the clocks do in it.
     """
-    if pd.api.types.is_numeric_dtype(column):
-        _require_each(np.zeros(len(column), bool), column, "timestamps", OF_NUMBERS)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         column = column.dt.tz_convert("UTC")  # a message could not show a local time after the last UTC one
     pattern = params.timestamp_format or "ISO8601"
     if pd.api.types.is_datetime64_any_dtype(column):
         parsed = column
+    elif pd.api.types.is_numeric_dtype(column):
+        parsed = pd.Series(pd.NaT, column.index)
     else:
         column = column.astype("string")
         utc = _have_offsets(column, params.timestamp_format)
         parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
-    advice, or_param = "Mend the row.", "give data.timestamp_format"
-    if not params.timestamp_format and parsed.isna().any() and pd.to_numeric(column, errors="coerce").notna().all():
-        advice, or_param = OF_NUMBERS, ""
-    _require_each(parsed.notna(), column, f"timestamps ({pattern})", advice, or_param=or_param)
+    if parsed.isna().any():
+        advice, or_param = _advice_on_time(column, column[parsed.isna()].iloc[0], params.timestamp_format)
+        _require_each(parsed.notna(), column, f"timestamps ({pattern})", advice, or_param=or_param)
     index = pd.DatetimeIndex(parsed)
     # Whole years, and none in part, so that no time zone leads out of what nanoseconds can count.
     _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")
@@ -230,6 +230,19 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
     if index.tz is None:
         index = _localized(index, column, params.timezone)
     return index.tz_convert("UTC").tz_localize(None).as_unit("ns"), params.timezone
+
+
+def _advice_on_time(column: pd.Series, wrong: Any, timestamp_format: str | None) -> tuple[str, str]:
+    """What to do with a cell of a column that is no timestamp: with the data, and with a param instead."""
+    if pd.isna(wrong):
+        return "Mend the row, or remove it.", ""
+    if MIDNIGHT_BEFORE in str(wrong):
+        return "Write midnight as 00:00 of the next day.", ""
+    if timestamp_format:
+        return "Mend the row.", "mend data.timestamp_format"
+    if pd.to_numeric(column, errors="coerce").notna().all():
+        return OF_NUMBERS, ""
+    return "Write times as 2024-01-31 17:00.", "give data.timestamp_format"
 
 
 def _localized(index: pd.DatetimeIndex, column: pd.Series, timezone: str) -> pd.DatetimeIndex:

@@ -252,6 +252,28 @@ def require_keys(file: Path, content: Mapping[str, Any], *keys: str) -> Mapping[
     return content
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """What an artifact holds where others should be, nothing if it is no mapping."""
+    return value if isinstance(value, dict) else {}
+
+
+def require_gated(paths: RunPaths) -> None:
+    """Gate 22: the metadata is what the health gate saw, if it has seen one.
+
+    Raises:
+        ArtifactError: It is not.
+    """
+    if paths.health.exists() and read_json(paths.health).get("metadata") != sha256(paths.metadata):
+        raise ArtifactError(
+            f"`{paths.metadata}` must have the sha256 recorded in `{paths.health}`. Received: another. "
+            f"It was changed after the run. {way_back(paths)}"
+        )
+
+
+def way_back(paths: RunPaths) -> str:
+    return f"Run `python -m stages.restore --run-id {paths.run_id}`, or make the run again with `dvc repro`."
+
+
 def require_hashes(hashes: Mapping[str, str], *files: Path) -> None:
     """Gate 22: files still have the sha256 that their writer recorded under their names.
 

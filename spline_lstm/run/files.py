@@ -13,6 +13,7 @@ import json
 import math
 import os
 import pickle
+import shlex
 import struct
 import tokenize
 import zipfile
@@ -124,6 +125,8 @@ def reading(path: Path) -> Iterator[BinaryIO]:
         InputNotFoundError: There is no such file.
         ArtifactError: It is not a readable file.
     """
+    if path.exists() and not path.is_file():  # nothing would ever come out of a pipe
+        raise ArtifactError(f"`{path}` must be a file. Received: a folder, or the like. Delete it. {WAY_BACK}")
     try:
         with path.open("rb") as file:
             yield file
@@ -222,10 +225,10 @@ def require_input(path: Path) -> None:
     except OSError:  # a name that is too long, a folder that may not be entered
         found = False
     if not found:
-        raise InputNotFoundError(
-            f"The input must be a file. Received: {str(path)!r:.200}, which is none. "
-            "Mend data.path in params.yaml, INPUT_PATH or --input."
-        )
+        advice, tracked = "Mend data.path in params.yaml, INPUT_PATH or --input.", f"{path}.dvc"
+        if os.path.isfile(tracked):  # a name that is too long is no file to it
+            advice = f"Get it with `dvc checkout {shlex.quote(tracked)}`, or with `dvc pull` if the cache lacks it."
+        raise InputNotFoundError(f"The input must be a file. Received: {str(path)!r:.200}, which is none. {advice}")
 
 
 class _Opcodes(dict[int, Any]):

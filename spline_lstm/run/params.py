@@ -383,12 +383,16 @@ def adopt_params(recorded: Mapping[str, Any], path: Path = PARAMS_FILE) -> Param
     try:
         current = parse_params(document).model_dump()
     except ParamsError:
+        if not isinstance(document, dict):
+            raise
         current = {}
     for section, values in wanted.model_dump().items():
         if not isinstance(values, dict):
             _put(document, section, current.get(section), values)
             continue
-        part = document.setdefault(section, {})
+        if not isinstance(document.get(section), dict):
+            document[section] = {}
+        part = document[section]
         for key, value in values.items():
             _put(part, key, current.get(section, {}).get(key, part), value)
     return _save(document, path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -48,11 +50,15 @@ def work_through(
         PipelineError: What a task raised, or that a process died.
     """
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(min(workers, len(tasks)), context, start) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(min(workers, len(tasks)), context, _begin, (start,)) as pool:
         futures = [pool.submit(work, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 finished(future.result())
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
         except BrokenProcessPool as error:
             raise PipelineError(
                 "Worker processes must live until their work is done. Received: one died, perhaps for want of memory. "
@@ -61,6 +67,21 @@ def work_through(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     return [future.result() for future in futures]
+
+
+def _begin(start: Callable[[], None] | None) -> None:
+    """What each process does first: it leaves interruptions to its parent, and ends with it, even if that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if start:
+        start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @contextlib.contextmanager

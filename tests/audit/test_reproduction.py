@@ -23,9 +23,10 @@ def test_what_comes_out_otherwise_is_named_and_nothing_here_is_changed(compared_
         paths.metadata, {**record, "artifacts": {**record["artifacts"], "metrics/b.json": sha256(paths.metrics)}}
     )
     write_json(paths.health, {**gate, "metadata": sha256(paths.metadata)})
-    before = finished.ok("git", "status", "--porcelain", "--ignored")
+    before = finished.ok("git", "status", "--branch", "--porcelain", "--ignored")
 
-    done = finished.stage("check", "--reproduce", "b")
+    # As in a hook of git, which tells all that it starts which repository it is about.
+    done = finished.run("python", "-m", "stages.check", "--reproduce", "b", GIT_DIR=str(finished.path / ".git"))
 
     found = [line.split() for line in done.stderr.splitlines() if line.startswith(("same ", "OTHER "))]
     files = [file.relative_to(finished.path) for group in paths.artifacts().values() for file in group]
@@ -36,7 +37,7 @@ def test_what_comes_out_otherwise_is_named_and_nothing_here_is_changed(compared_
     assert (done.returncode, outcome(done)["exit_code"]) == (22, 22)
     assert f"rmse {true / 2} -> {true}." in message
     assert "no version of a package and no platform" in message
-    assert finished.ok("git", "status", "--porcelain", "--ignored") == before
+    assert finished.ok("git", "status", "--branch", "--porcelain", "--ignored") == before
 
 
 def test_a_run_that_cannot_be_made_again_says_what_it_lacks(finished):

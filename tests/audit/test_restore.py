@@ -6,10 +6,12 @@ import shutil
 import time
 
 import pytest
+import yaml
 from conftest import Project, outcome
 
 from spline_lstm.pages.labels import number
-from spline_lstm.run.files import read_json, sha256
+from spline_lstm.run.files import read_json, sha256, write_json
+from spline_lstm.run.params import parse_params
 
 
 def files_of(project: Project, run_id: str) -> dict[str, str]:
@@ -99,6 +101,23 @@ def test_settings_come_back_and_nothing_is_executed(runs):
     assert files_of(project, "first") == hashes["first"]
 
 
+def test_settings_that_were_edited_after_the_run_do_not_come_back(runs):
+    project, _ = runs
+    paths = project.paths("first")
+    project.ok("python", "-m", "stages.restore", "--run-id", "first")
+    before, record = (project.path / "params.yaml").read_bytes(), read_json(paths.metadata)
+
+    for change, code in (({"seed": 8, "params": {**record["params"], "seed": 8}}, 22), ({"run_id": "b"}, 27)):
+        write_json(paths.metadata, {**record, **change})
+        assert project.stage("preflight", "--from", "first").returncode == code
+
+    assert (project.path / "params.yaml").read_bytes() == before
+    write_json(paths.metadata, record)
+    (project.path / "params.yaml").write_text("run_id: x\ncovariates:\nwindows: 7\n", encoding="utf-8")
+    project.ok("python", "-m", "stages.preflight", "--from", "first")
+    assert parse_params(yaml.safe_load((project.path / "params.yaml").read_text("utf-8"))).run_id == "first"
+
+
 def test_what_cannot_be_restored_is_said_with_what_can(runs):
     project, _ = runs
 
@@ -119,6 +138,9 @@ def test_damaged_content_of_the_cache_is_not_used(runs):
         if file.is_file():
             file.chmod(0o644)
             file.write_bytes(b"other")
+
+    for file in list((project.path / ".dvc" / "cache" / "runs").glob("*/*/*"))[::2]:
+        (file.parent / "half").write_bytes(file.read_bytes()[:-20])  # of a DVC that was killed
 
     done = project.stage("restore", "--run-id", "first")
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import subprocess
+import sys
 
+import psutil
 import pytest
+from conftest import ROOT
 
 from spline_lstm.run import errors
 from spline_lstm.run.errors import DataError, InsufficientDataError, PipelineError
@@ -55,6 +60,36 @@ def test_the_error_of_a_worker_keeps_its_type_and_words():
 def test_a_worker_that_died_is_named():
     with pytest.raises(PipelineError, match="must live"):
         work_through(die, [0], 1)
+
+
+ENDLESS = """
+import time
+from spline_lstm.run.workers import work_through
+def wait(_number):
+    print("at work", flush=True)
+    time.sleep(600)
+if __name__ == "__main__":
+    work_through(wait, [1, 2], 2)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_the_process_that_started_them(tmp_path, how):
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS, encoding="utf-8")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, script], env=environment, **pipes) as process:
+        for _ in range(2):
+            assert process.stdout.readline() == b"at work\n"
+        started = psutil.Process(process.pid).children(recursive=True)
+
+        process.send_signal(how)
+
+        left = psutil.wait_procs([psutil.Process(process.pid), *started], timeout=60)[1]
+        for each in left:
+            each.kill()
+        assert not left
 
 
 def test_every_error_comes_out_of_a_pickle_as_it_went_in():
