@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,8 @@ from spline_lstm.data.calendar import local_time
 from spline_lstm.data.closed import infer_closed
 from spline_lstm.data.tables import Table
 from spline_lstm.run.errors import DataError, ParamsError
+
+log = logging.getLogger(__name__)
 
 HEAD_ROWS = 1000  # the grid is inferred from the oldest rows, so that no later row can move it
 VOTERS = 50  # series that decide on the step
@@ -24,6 +27,7 @@ COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little
 DAY = pd.Timedelta("1D")
 BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
+FEWEST_OF_LABELS, FEWEST_NEIGHBOURS = 0.4, 0.2  # of a step that fits all timestamps, to be theirs
 MOST_DAYS_APART = 6  # of the days of months, from either end, that rows of one a month may have
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
@@ -31,7 +35,17 @@ COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n
 
 def vote_frequency(rows: Table) -> str:
     """The step that most series have, by the votes of the `VOTERS` longest ones."""
-    return Counter(infer_frequency(head) for head in _heads(rows)).most_common(1)[0][0]
+    heads = _heads(rows)
+    found = Counter(map(infer_frequency, heads)).most_common(1)[0][0]
+    offset = pd.tseries.frequencies.to_offset(found)
+    unusual = isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) not in COMMON_STEPS
+    if unusual and not pd.infer_freq(heads[0]):
+        log.warning(
+            "no usual step fits the timestamps: %s is the mean of what lies between them; "
+            "give data.frequency if they are due otherwise",
+            found,
+        )
+    return found
 
 
 def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
@@ -63,6 +77,8 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
         return months
     if abs(step / pd.Timedelta("1D") - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
         return "B"
+    if thinned := _thinned(timestamps):
+        return thinned
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
     if abs(nearest / step - 1) > JITTER_OF_STEP:
         nearest = max(step.round("1s"), pd.Timedelta("1ms"))
@@ -70,12 +86,15 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
 
 
 def _months(timestamps: pd.DatetimeIndex) -> str | None:
-    """The step of timestamps of which each has a month of its own: months, quarters or years are unequal.
+    """The step of timestamps of which each has a month, or half of one, of its own: months, quarters or years.
 
     On one day of their months they are due on it, if it is the first, else on the first of the next month. On any last
     day, and on days near each other, such as the last one of trade, they are due on the last day of their month.
     """
     day, months = timestamps.day, np.diff(12 * timestamps.year + timestamps.month)
+    for halves, name in ((day == 1, "SMS-15"), (timestamps.is_month_end, "SME-15")):
+        if (halves | (day == 15)).all() and 0 < halves.sum() < len(day):
+            return name
     apart, ends, alike = int(np.median(months)), timestamps.is_month_end.all(), (day == day[0]).all()
     near = min(np.ptp(day), np.ptp(timestamps.days_in_month - day)) <= MOST_DAYS_APART
     lengths = np.diff(timestamps.asi8)
@@ -86,6 +105,24 @@ def _months(timestamps: pd.DatetimeIndex) -> str | None:
     label = timestamps[0] if ends else pd.offsets.MonthBegin().rollforward(timestamps[0])
     anchor = "" if unit == "M" else f"-{label.month_name()[:3].upper()}"
     return f"{apart // length if apart > length else ''}{unit}{'E' if ends else 'S'}{anchor}"
+
+
+def _thinned(timestamps: pd.DatetimeIndex) -> str | None:
+    """The common step of which whole multiples lie between all timestamps, if enough of its labels have one.
+
+    Many must then lie next to each other, or all be of a few days of the week.
+    """
+    apart = np.diff(timestamps.asi8)
+    step = pd.Timedelta(int(np.gcd.reduce(apart)))
+    if step not in COMMON_STEPS:
+        return None
+    labels = pd.date_range(timestamps[0], timestamps[-1], freq=step)
+    few_days = step == DAY and timestamps.dayofweek.nunique() < 7
+    if few_days:
+        labels = labels[np.isin(labels.dayofweek, timestamps.dayofweek)]
+    neighbours = np.mean(apart == step.value) >= FEWEST_NEIGHBOURS
+    enough = len(timestamps) >= FEWEST_OF_LABELS * len(labels) and (few_days or neighbours)
+    return pd.tseries.frequencies.to_offset(step).freqstr if enough else None
 
 
 def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None) -> pd.DatetimeIndex:

@@ -714,6 +714,46 @@ def test_the_day_of_an_office_is_over_when_it_closes(folder):
     assert part.values.tolist() == [9.0] * 29
 
 
+@pytest.mark.parametrize("weekdays", [(0, 2, 4), (1, 3), (0, 3), (0, 1, 3, 5)])
+def test_dates_of_some_days_of_the_week_have_a_step_of_a_day(folder, weekdays):
+    days = pd.date_range("2023-01-01", periods=400)
+    days = days[days.dayofweek.isin(weekdays)]
+
+    assert infer_frequency(days) == infer_frequency(days[np.r_[:30, 33:70, 75 : len(days)]]) == "D"
+
+
+@pytest.mark.parametrize("step", ["D", "h", "7D", "15min", "12h"])
+def test_a_clock_of_which_half_is_missing_at_random_keeps_its_step(step):
+    kept = np.sort(np.random.default_rng(0).choice(400, 200, replace=False))
+
+    assert infer_frequency(pd.date_range("2024-01-01", periods=400, freq=step)[kept]) == step
+
+
+@pytest.mark.parametrize("step", ["SMS-15", "SME-15"])
+def test_halves_of_months_have_a_step_of_their_own(folder, step):
+    clock = pd.date_range("2020-01-01", periods=60, freq=step)
+
+    panel = read_rows(folder, clock, np.arange(60.0))
+
+    assert panel.frequency == step
+    assert panel.values.tolist() == list(range(60))
+    assert (panel.timestamps == clock).all()
+
+
+def test_a_step_that_is_none_of_the_usual_ones_is_warned_of(folder, caplog):
+    clock = pd.DatetimeIndex(
+        [
+            month + pd.Timedelta(days=day)
+            for month in pd.date_range("2020-01-01", periods=30, freq="MS")
+            for day in (0, 9, 20)
+        ]
+    )
+
+    read_rows(folder, clock, np.arange(90.0))
+
+    assert "no usual step fits the timestamps" in caplog.text
+
+
 def test_what_begins_in_a_step_that_is_not_over_waits_for_it(folder):
     clock = pd.date_range("2024-01-01", "2024-03-01T10:00", freq="h")
     rows = pd.DataFrame({"time": clock, "load": 1.0, "open": np.arange(len(clock)) % 2, "shop": "a"})

@@ -456,7 +456,7 @@ def test_a_missing_file_is_an_input_not_found(tmp_path, read):
 
 @pytest.mark.parametrize("read", READERS.values())
 def test_a_folder_is_no_artifact(tmp_path, read):
-    with pytest.raises(ArtifactError, match="must be a file.*Delete it"):
+    with pytest.raises(ArtifactError, match=r"must be a file.*Delete it"):
         read(tmp_path)
 
 
