@@ -104,7 +104,8 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
         error = (
             NothingToLearnError if drop and any(each.error is DataError for each in faults.values()) else fault.error
         )
-        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} Mend the data.", or_param)
+        advice = "Give more rows." if fault.error is InsufficientDataError else "Mend the data."
+        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}", or_param)
     for name, fault in faults.items():
         log.warning("left out: %s %s", name, fault)
     return np.array([name not in faults for name in names])

@@ -25,6 +25,8 @@ from spline_lstm.run.params import CovariateParams, DataParams, SplitParams
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 10
+VOID, VOID_STEPS = 0.25, 10  # share of the time, and of usual steps, without a row of any series
+FEWEST_ROWS_OF_SUM, LACKING, MOST_ALIKE = 4, 0.25, 0.9  # 9 of 10 sums differ by less than a quarter in their rows
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def read_panel(
         every = every.within(Stretch(None, full[-1], every.timestamps.max()))
         rows = rows.within(Stretch(None, full[-1], full[-1]))
     if stretch is None:
+        _warn_of_void(clock)
         _warn_of_open_steps(rows, full)
     closed = params.closed or ()
     if params.closed is None and split is not None:
@@ -123,6 +126,8 @@ def read_panel(
     series = _series_layout(rows, bins)
     if stretch is not None:
         series = Layout(series.starts, len(grid) - series.starts)
+    if params.aggregate == "sum" and stretch is None:
+        _warn_of_odd_sums(rows, series, bins, grid, frequency)
     targets = _aggregate(rows.values, series.positions(rows.series, bins), series.size, params.aggregate)
     layout, values = _rows(series, targets)
     names = _row_names(every.ids, params.target)
@@ -165,6 +170,39 @@ def _early(timestamps: pd.DatetimeIndex, full: pd.DatetimeIndex) -> list[float]:
     """How many seconds rows stand before the labels of their steps: the 5 % quantile, the median, the 95 % quantile."""
     early = full[full.searchsorted(timestamps)] - timestamps
     return np.quantile(early.total_seconds(), [0.05, 0.5, 0.95]).tolist()
+
+
+def _warn_of_void(clock: pd.DatetimeIndex) -> None:
+    """Tell of a wrong timestamp, from which there is next to nothing to all others."""
+    apart = np.diff(clock.asi8).astype(float)  # centuries are more nanoseconds than integers count
+    if apart.size and apart.max() > max(VOID * apart.sum(), VOID_STEPS * np.median(apart)):
+        end = int(apart.argmax())
+        log.warning(
+            "no row lies between %s and %s, which is %.0f %% of the time: if one of them is wrong, mend it",
+            *(clock[end], clock[end + 1], 100 * apart.max() / apart.sum()),
+        )
+
+
+def _warn_of_odd_sums(rows: Table, series: Layout, bins: np.ndarray, grid: pd.DatetimeIndex, frequency: str) -> None:
+    """Tell of steps with fewer rows than nearly all have, and of months that end with the first of the next one."""
+    counted = ~np.isnan(rows.values).all(axis=1)
+    counts = np.bincount(series.positions(rows.series, bins)[counted], minlength=series.size)
+    usual = np.median(counts[counts > 0]) if counts.any() else 0
+    if usual >= FEWEST_ROWS_OF_SUM and np.mean(np.abs(counts[counts > 0] / usual - 1) < LACKING) >= MOST_ALIKE:
+        few = np.flatnonzero((counts > 0) & (counts <= (1 - LACKING) * usual))
+        if few.size:
+            code = int(np.searchsorted(series.offsets, few[0], side="right")) - 1
+            label = grid[series.starts[code] + few[0] - series.offsets[code]]
+            log.warning(
+                "%d sums are of fewer rows than three quarters of the usual %d, first that of %s: "
+                "if they are not whole, remove their rows",
+                *(len(few), usual, " at ".join(filter(None, (rows.ids[code], str(label))))),
+            )
+    if usual > 1 and "Begin" in type(pd.tseries.frequencies.to_offset(frequency)).__name__:
+        log.warning(
+            "steps of %s end on a first day: for sums of calendar months, quarters or years give ME, QE or YE",
+            frequency,
+        )
 
 
 def _warn_of_open_steps(rows: Table, full: pd.DatetimeIndex) -> None:

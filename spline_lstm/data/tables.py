@@ -23,6 +23,7 @@ FEWEST_ROWS_OF_SERIES = 3
 MOST_TRIED = 8  # columns of which any two may be the ids
 TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?"
 WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  # 5,01 and 1.234,5 and 1,234.5
+SUNDAY = 6
 MIDNIGHT_BEFORE = "24:00"
 OF_NUMBERS = "Convert the numbers, as pandas.to_datetime does with the unit and origin that they count from."
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
@@ -169,6 +170,12 @@ def advice_on_repeats(path: Path, params: DataParams) -> tuple[str, str]:
     """What to do with rows of equal timestamps: with the data, and with a param instead."""
     known = params.series_id
     table = read_columns(path, [params.timestamp, *known], params.target, and_ids=True)
+    times = pd.to_datetime(
+        table[params.timestamp], format=params.timestamp_format or "ISO8601", errors="coerce", utc=True
+    )
+    repeated = times[table.duplicated([params.timestamp, *known])]
+    if len(repeated) and ((repeated.dt.dayofweek == SUNDAY) & repeated.dt.hour.between(1, 3)).all():
+        return "It looks like an hour that clocks repeat in autumn: write timestamps with their UTC offset.", ""
     others = table.columns.difference([params.timestamp, *known, *params.target])
     others = [name for name in others if not pd.api.types.is_float_dtype(table[name]) and table[name].notna().all()]
     for name in others:

@@ -754,6 +754,32 @@ def test_a_step_that_is_none_of_the_usual_ones_is_warned_of(folder, caplog):
     assert "no usual step fits the timestamps" in caplog.text
 
 
+@pytest.mark.parametrize("wrong", [{0: "1995-01-01"}, {299: "2031-01-01"}])
+def test_a_timestamp_far_from_all_others_is_named(folder, caplog, wrong):
+    days = pd.date_range("2020-01-01", periods=300).strftime("%Y-%m-%d").to_series(index=range(300))
+
+    read_rows(folder, days, np.arange(300.0))
+    assert not caplog.records
+    read_rows(folder, days.replace(days.loc[list(wrong)].tolist(), list(wrong.values())), np.arange(300.0))
+
+    assert f"{next(iter(wrong.values()))} 00:00:00" in caplog.text
+    assert "if one of them is wrong, mend it" in caplog.text
+
+
+def test_sums_of_few_rows_and_months_that_end_on_the_first_are_warned_of(folder, caplog):
+    clock = pd.date_range("2024-01-01T15:00", "2024-03-01T23:00", freq="h")
+    clock = clock[(clock < "2024-01-20T06:00") | (clock > "2024-01-21T20:00")]
+    asked = {"aggregate": "sum", "closed": []}
+
+    read_rows(folder, clock, np.ones(len(clock)), frequency="D", **asked)
+    assert "3 sums are of fewer rows than three quarters of the usual 24, first that of 2024-01-01 23:00" in caplog.text
+    caplog.clear()
+    read_rows(folder, pd.date_range("2024-01-02", "2025-12-31"), np.ones(730), frequency="ME", **asked)
+    assert not caplog.records
+    read_rows(folder, pd.date_range("2024-01-02", "2025-12-31"), np.ones(730), frequency="MS", **asked)
+    assert "steps of MS end on a first day" in caplog.text
+
+
 def test_what_begins_in_a_step_that_is_not_over_waits_for_it(folder):
     clock = pd.date_range("2024-01-01", "2024-03-01T10:00", freq="h")
     rows = pd.DataFrame({"time": clock, "load": 1.0, "open": np.arange(len(clock)) % 2, "shop": "a"})

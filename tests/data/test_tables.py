@@ -227,6 +227,14 @@ def test_a_time_of_day_in_a_column_of_its_own_is_no_id(folder):
         read(folder / "apart.csv", series_id=None)
 
 
+def test_an_hour_that_clocks_repeat_is_told_from_others(folder):
+    clock = pd.date_range("2024-08-01", periods=24 * 120, freq="h", tz="Europe/Berlin").tz_localize(None)
+    pd.DataFrame({"time": clock, "load": range(len(clock))}).to_csv(folder / "local.csv", index=False)
+
+    with pytest.raises(DataError, match=r"2024-10-27 02:00:00 again.* clocks repeat in autumn.*their UTC offset\.$"):
+        read(folder / "local.csv", series_id=None)
+
+
 @pytest.mark.parametrize("unit", [1, 86400])
 def test_counted_times_are_no_timestamps(folder, unit):
     text = "time,load\n" + "".join(f"{(1_704_067_200 + 86400 * day) // unit},{day}\n" for day in range(9))
