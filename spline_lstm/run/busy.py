@@ -50,11 +50,9 @@ def require_rest(path: Path) -> None:
         ParamsError: They were.
     """
     for process in psutil.Process().parents():
-        with contextlib.suppress(psutil.Error):
-            if (
-                _asked_of_dvc(process.cmdline())[:1] == ["repro"]
-                and path.stat().st_mtime > process.create_time() + CLOCK_ERROR
-            ):
+        with contextlib.suppress(psutil.Error, OSError):  # that there are none is said by who reads them
+            is_repro = _asked_of_dvc(process.cmdline())[:1] == ["repro"]
+            if is_repro and path.stat().st_mtime > process.create_time() + CLOCK_ERROR:
                 raise ParamsError(
                     f"`{path}` must stay as it is while `dvc repro` runs. Received: one that was written after it "
                     "began. Run `dvc repro` again."
