@@ -51,8 +51,8 @@ def work_through(
     """
     context = multiprocessing.get_context("spawn")
     with _one_thread_each(), ProcessPoolExecutor(min(workers, len(tasks)), context, _begin, (start,)) as pool:
-        futures = [pool.submit(work, task) for task in tasks]
         try:
+            futures = [pool.submit(work, task) for task in tasks]
             for future in as_completed(futures):
                 finished(future.result())
         except KeyboardInterrupt:
