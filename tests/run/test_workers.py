@@ -63,12 +63,13 @@ def test_a_worker_that_died_is_named():
 
 
 ENDLESS = """
-import time
+import signal, time
 from spline_lstm.run.workers import work_through
 def wait(_number):
     print("at work", flush=True)
     time.sleep(600)
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     work_through(wait, [1, 2], 2)
 """
 
