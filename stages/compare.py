@@ -62,7 +62,7 @@ def _finished() -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = plain_parser("compare", __doc__)
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="run_ids; without any, all runs that are here")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="run_ids; without any, all finished runs that are here")
     return run(compare, parser, arguments)
 
 
