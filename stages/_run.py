@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -39,6 +40,8 @@ def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None
         The exit code: 0, that of the error's type, or 1 with a traceback for a defect of ours.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as the imports of a stage leave it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     options = parser.parse_args(arguments)
     try:
@@ -134,4 +137,4 @@ def require_as_begun() -> None:
 
 
 def _failure(exit_code: int, code: str, message: str) -> dict[str, Any]:
-    return {"ok": False, "exit_code": exit_code, "error": {"code": code, "message": " ".join(message.split())}}
+    return {"ok": False, "exit_code": exit_code, "error": {"code": code, "message": re.sub(r"\s*\n\s*", " ", message)}}

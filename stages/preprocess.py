@@ -10,12 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spline_lstm.data.prepared import Prepared, Settings, arrays, preprocessor_content
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.run.contract import PREPROCESSOR_SCHEMA, SPLIT_SCHEMA
 from spline_lstm.run.files import sha256, write_json, write_npz, write_pickle
+from spline_lstm.run.params import DataParams
 from stages._run import current_run, plain_parser, run
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     _log_covariates(findings["covariates"])
     _log_seasons(prepared.settings)
     _log_lacking(prepared.lacking, params.windows.horizon)
+    _log_bounds(prepared, params.data)
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -153,6 +157,16 @@ def _log_lacking(lacking: Mapping[str, str], horizon: int) -> None:
             "give rows with them and an empty target, or name them in covariates.past",
             *(horizon, name, what, f", and {len(lacking) - 1} others lack some" if len(lacking) > 1 else ""),
         )
+
+
+def _log_bounds(prepared: Prepared, data: DataParams) -> None:
+    """Tell of a bound that the data does not keep: forecasts would never reach what was observed."""
+    for name, bound, beyond in (("minimum", data.minimum, np.less), ("maximum", data.maximum, np.greater)):
+        if not isinstance(bound, bool) and bound is not None and (count := int(beyond(prepared.values, bound).sum())):
+            log.warning(
+                "%d observed values lie beyond data.%s, %g, which no forecast will pass: mend the data or the bound",
+                *(count, name, bound),
+            )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import time
 from itertools import cycle
 from pathlib import Path
 
@@ -303,6 +305,44 @@ def test_a_stage_that_is_stopped_says_so_without_a_traceback(project, sent, exit
     done = project.run("python", "-c", code)
 
     assert_clear_failure(done, exit_code, "interrupted")
+
+
+@pytest.mark.parametrize("after", [0.02, 0.1, 0.2])
+def test_a_stage_that_is_interrupted_while_it_starts_shows_no_traceback(project, after):
+    # A shell ignores SIGINT for what it starts in the background, as these tests may be.
+    code = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); print('now', file=sys.stderr); "
+    started = project.start("python", "-c", code + "os.execvp('python', ['python', '-m', 'stages.train'])")
+    assert started.stderr
+    assert started.stderr.readline() == "now\n"
+
+    time.sleep(after)
+    started.send_signal(signal.SIGINT)
+
+    assert "Traceback" not in started.communicate(timeout=60)[1]
+    assert started.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
+
+
+def test_a_stage_without_a_stderr_still_says_how_it_went(project):
+    done = project.run("bash", "-c", "python -m stages.check --run-id nobody 2>&-")
+
+    assert outcome(done)["exit_code"] == done.returncode == 30
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_bounds_that_the_data_does_not_keep_are_told_of(project):
+    point_at(project, series().to_csv(index=False), data__minimum=-0.5, data__maximum=9)
+
+    done = project.stage("preprocess")
+
+    below = int((series()["load"] < -0.5).sum())
+    assert f"{below} observed values lie beyond data.minimum, -0.5" in done.stderr
+    assert "data.maximum" not in done.stderr
+
+
+def test_a_message_names_a_column_as_it_is_written(project):
+    point_at(project, series().rename(columns={"load": "load  kW"}).to_csv(index=False), data__target="load kW")
+
+    assert_clear_failure(project.stage("preprocess"), 25, "'load  kW'")
 
 
 def test_a_season_that_no_window_holds_is_kept_and_said_to_be_of_no_use(project):

@@ -53,8 +53,8 @@ def check_run(paths: RunPaths) -> int:
     files = [file for group in paths.artifacts().values() for file in group]
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UnhealthyRunError(
-            f"Run {paths.run_id!r} must have all of its {len(files)} artifacts. Received: no {', '.join(missing)}. "
-            f"{way_back(paths)}"
+            f"Run {paths.run_id!r} must have all of its {len(files)} artifacts. Received: "
+            f"{'none' if len(missing) == len(files) else 'no ' + ', '.join(missing)}. {way_back(paths)}"
         )
     _require_metrics(paths)
     require_keys(paths.processed, read_npz(paths.processed), *NPZ_KEYS)

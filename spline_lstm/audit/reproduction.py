@@ -18,7 +18,7 @@ from spline_lstm.audit.provenance import code_hash, commit_of
 from spline_lstm.run.contract import RunPaths, mapping, require_keys
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
 from spline_lstm.run.files import read_json, require_input, sha256
-from spline_lstm.run.params import parse_params
+from spline_lstm.run.params import RECORD, parse_params
 from spline_lstm.run.tracking import git, of_no_repository
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def reproduce_run(paths: RunPaths) -> Reproduction:
     """
     check_run(paths)
     record = require_keys(paths.metadata, read_json(paths.metadata), "code", "params", "input")
-    file = Path(parse_params(record["params"]).data.path)
+    file = Path(parse_params(record["params"], RECORD).data.path)
     require_input(file)
     wanted = mapping(record["input"]).get("sha256")
     if (found := sha256(file)) != wanted:

@@ -43,10 +43,12 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
         InsufficientDataError: The train split has no window; those of others are asked for where they are needed.
     """
     layout, horizon = panel.layout, params.windows.horizon
-    if len(panel.timestamps) < 3 * (horizon + 1):
+    if len(panel.timestamps) < (fewest := 3 * (horizon + 1)):
+        share = params.split.validation  # which must hold a horizon, when its steps are rounded
+        enough = max(fewest, math.ceil((horizon + 1) / share)) if isinstance(share, float) and share < 1 else fewest
         raise InsufficientDataError(
-            f"The series must have at least {3 * (horizon + 1)} steps for a horizon of {horizon} in three splits. "
-            f"Received: {len(panel.timestamps)}. Give more data, or shorten windows.horizon."
+            f"The series must have at least {fewest} steps for a horizon of {horizon} in three splits. "
+            f"Received: {len(panel.timestamps)}. Give {enough} steps or more, or shorten windows.horizon."
         )
     splits = split_series(panel.timestamps, params.split, panel.timezone)
     settings = _resolve(params, panel, splits.train)

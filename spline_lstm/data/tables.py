@@ -306,6 +306,13 @@ def _series(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, 
         _require_each(~breaks, table[name], "ids without carriage returns", "Mend the row.")
     ids = table[columns[0]].astype(str).str.cat([table[name].astype(str) for name in columns[1:]], sep="/")
     codes, names = pd.factorize(ids, sort=True)
+    bare = pd.Series(names).str.strip()
+    if (alike := bare.duplicated(keep=False)).any():
+        received = " and ".join(repr(name) for name in names[alike][:2])
+        raise DataError(
+            f"Column {columns[0]!r} must hold ids that differ by more than blanks. Received: {received:.200}. "
+            "Mend the rows."
+        )
     if len(columns) > 1 and any("/" in name.replace("/", "", len(columns) - 1) for name in names):
         parts = table[list(columns)].astype(str).assign(joined=ids).drop_duplicates()
         if (alike := parts["joined"].duplicated(keep=False)).any():

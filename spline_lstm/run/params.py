@@ -26,6 +26,7 @@ from spline_lstm.run.hours import Hours
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
 PARAMS_FILE = Path("params.yaml")
+RECORD = "the record of the run"
 BUT_FOR_THE_YEAR = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001, 2007)]  # both a Monday
 
 
@@ -328,19 +329,19 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     return parse_params(_parse_yaml(_read(path)))
 
 
-def parse_params(content: object) -> Params:
-    """Validate the content of a params.yaml.
+def parse_params(content: object, source: str = "params.yaml") -> Params:
+    """Validate the content of a params.yaml, or of what was recorded of one.
 
     Raises:
-        ParamsError: It lists every mistake.
+        ParamsError: It lists every mistake, and names the source.
     """
     if not isinstance(content, Mapping):
-        raise ParamsError(f"params.yaml must be a mapping of sections. Received: {type(content).__name__}.")
+        raise ParamsError(f"{source} must be a mapping of sections. Received: {type(content).__name__}.")
     try:
         return Params.model_validate(content)
     except pydantic.ValidationError as error:
         mistakes = [_mistake(details) for details in error.errors()]
-    raise ParamsError(" ".join([f"params.yaml has {len(mistakes)} mistake(s):", *mistakes]))
+    raise ParamsError(" ".join([f"{source} has {len(mistakes)} mistake(s):", *mistakes]))
 
 
 def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
@@ -378,7 +379,7 @@ def adopt_params(recorded: Mapping[str, Any], path: Path = PARAMS_FILE) -> Param
         InputNotFoundError: There is no such file, or no longer the input of the run.
         ParamsError: The file is no YAML, or this version does not take the run's params; the file is as it was.
     """
-    wanted = parse_params(recorded)
+    wanted = parse_params(recorded, RECORD)
     document = _document(path)
     try:
         current = parse_params(document).model_dump()

@@ -1,5 +1,6 @@
 """What is left open is resolved on train rows: seasons, and a lookback that leaves rows to learn from."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from spline_lstm.data.prepared import Fitted, fitted, preprocessor_content
 from spline_lstm.data.preprocessing import LONGEST_LOOKBACK, _derived_lookback, prepare, prepare_for_forecast
 from spline_lstm.data.series import read_panel
-from spline_lstm.run.errors import DataError
+from spline_lstm.data.windows import SPLITS
+from spline_lstm.run.errors import DataError, InsufficientDataError
 from spline_lstm.run.files import read_pickle, write_pickle
 from spline_lstm.run.params import parse_params
 
@@ -77,6 +79,20 @@ def load(tmp_path):
     clock = pd.date_range("2024-01-01", periods=len(steps), freq="h")
     pd.DataFrame({"when": clock, "load": values}).to_csv(path, index=False)
     return path
+
+
+@pytest.mark.parametrize("horizon", [1, 6, 8, 14])
+def test_as_many_rows_as_a_message_asks_for_are_enough(load, tmp_path, horizon):
+    def first(rows):
+        pd.read_csv(load).head(rows).to_csv(tmp_path / "first.csv", index=False)
+        return tmp_path / "first.csv"
+
+    with pytest.raises(InsufficientDataError, match=f"for a horizon of {horizon} in three") as refused:
+        prepared_from(first(5), "when", "load", horizon=horizon)
+    asked = int(re.search(r"Give (\d+) steps", str(refused.value))[1])
+    prepared, _ = prepared_from(first(asked), "when", "load", horizon=horizon)
+
+    assert all(len(prepared.windows(split)) for split in SPLITS)
 
 
 def test_all_seasons_are_kept_and_those_are_used_that_the_lookback_holds(load):

@@ -155,6 +155,13 @@ def test_an_id_that_readers_of_csv_would_break_is_refused(folder):
         read(folder / "ids.parquet")
 
 
+def test_ids_that_differ_by_blanks_alone_are_refused(folder):
+    table = pd.concat([hourly("a ", [0, 1, 2], [1, 2, 3]), hourly("a", [3, 4, 5], [4, 5, 6]), hourly(" b", [0], [4])])
+
+    with pytest.raises(DataError, match=r"'id' must hold ids that differ by more than blanks. Received: 'a' and 'a '"):
+        read_table(folder, table)
+
+
 @pytest.mark.parametrize("cells", [["None", "promo"], ["None", "None"], ["NA", "null"]])
 def test_words_for_nothing_are_categories_among_words_and_missing_among_numbers(folder, cells):
     rows = "".join(f"2024-01-0{day},{day},{cells[day % 2]},{day if day % 2 else 'NA'}\n" for day in range(1, 8))
