@@ -102,6 +102,7 @@ def hours_of_march(tz: str | None = None) -> pd.Index:
     return pd.date_range("2024-03-30", periods=STEPS, freq="h", tz=tz).astype(str)
 
 
+QUARTERS = pd.period_range("1974Q1", periods=STEPS, freq="Q")
 Change = Callable[[Given], Any]
 # What is wrong, the error, its advice, and what doing it is.
 CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
@@ -197,6 +198,14 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
     "dates of another order": (
         lambda it: it.column("when", pd.date_range("2024-01-01", periods=STEPS, freq="D").strftime("%d.%m.%Y")),
         DataError, "give data.timestamp_format", lambda it: it.set(data__timestamp_format="%d.%m.%Y"),
+    ),
+    "quarters": (
+        lambda it: it.column("when", QUARTERS.astype(str)), DataError, "such as its last one, 1990-03-31",
+        lambda it: it.column("when", QUARTERS.to_timestamp(how="end").date),
+    ),
+    "midnight of the day before": (
+        lambda it: it.cell("when", 24, "2024-01-01 24:00"), DataError, "Write midnight as 00:00 of the next day",
+        lambda it: it.cell("when", 24, "2024-01-02 00:00"),
     ),
     "a pattern that is none": (
         lambda it: it.set(data__timestamp_format="%Q"), ParamsError, "such as %d",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  #
 SUNDAY = 6
 MIDNIGHT_BEFORE = "24:00"
 OF_NUMBERS = "Convert the numbers, as pandas.to_datetime does with the unit and origin that they count from."
+PERIOD = r"(?:[Qq]\d[- ]?\d{4}|\d{4}[- ]?[QqWw]\d{1,2})"  # Q1 1990, 1990Q1, 2015-W01
 OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
 
 
@@ -249,6 +251,8 @@ def _advice_on_time(column: pd.Series, wrong: Any, timestamp_format: str | None)
         return "Mend the row.", "mend data.timestamp_format"
     if pd.to_numeric(column, errors="coerce").notna().all():
         return OF_NUMBERS, ""
+    if re.fullmatch(PERIOD, str(wrong)):
+        return "Write a day of each quarter or week, such as its last one, 1990-03-31.", ""
     return "Write times as 2024-01-31 17:00.", "give data.timestamp_format"
 
 
