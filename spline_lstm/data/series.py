@@ -97,7 +97,8 @@ def read_panel(
         ParamsError: The frequency is none that pandas knows, or the closed hours do not fit it.
         DataError: The file, a column, a timestamp or a value is unusable; the message names it.
     """
-    table = read_table(path, params, covariates.columns, categorical)
+    known = None if stretch is None else stretch.known
+    table = read_table(path, params, covariates.columns, categorical, known)
     if stretch is not None:
         table = table.within(stretch)
     order = np.lexsort((table.timestamps.asi8, table.series))

@@ -25,6 +25,7 @@ MOST_TRIED = 8  # columns of which any two may be the ids
 TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?"
 WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  # 5,01 and 1.234,5 and 1,234.5
 SUNDAY = 6
+DAY = pd.Timedelta("1D")
 MIDNIGHT_BEFORE = "24:00"
 OF_NUMBERS = "Convert the numbers, as pandas.to_datetime does with the unit and origin that they count from."
 PERIOD = r"(?:[Qq]\d[- ]?\d{4}|\d{4}[- ]?[QqWw]\d{1,2})"  # Q1 1990, 1990Q1, 2015-W01
@@ -105,15 +106,22 @@ class Table:
 
 
 def read_table(
-    path: Path, params: DataParams, covariates: Sequence[str] = (), categorical: Collection[str] | None = None
+    path: Path,
+    params: DataParams,
+    covariates: Sequence[str] = (),
+    categorical: Collection[str] | None = None,
+    known: pd.Timestamp | None = None,
 ) -> Table:
     """Read the columns that params name.
+
+    Whether timestamps are dates, and covariates categories, is told by the older half of the rows.
 
     Args:
         path: CSV or Parquet.
         params: Columns and rules.
         covariates: More columns.
         categorical: Those of them whose cells are texts; None: their cells tell.
+        known: The moment up to which rows tell this, instead.
 
     Raises:
         InputNotFoundError: There is no such file.
@@ -122,13 +130,16 @@ def read_table(
     """
     texts = [params.timestamp, *params.series_id]
     table = read_columns(path, texts, [*params.target, *covariates])
+    timestamps, timezone, telling = _timestamps(table[params.timestamp], params, known)
     if categorical is None:
-        categorical = {name for name in covariates if _is_categorical(table[name])}
+        told = table[telling]
+        # A column that begins later is told by all of its cells, but for a fold, which must not know them.
+        rows = {name: table if known is None and told[name].isna().all() else told for name in covariates}
+        categorical = {name for name in covariates if _is_categorical(rows[name][name])}
         for name in categorical:
             _refuse_commas(table[name])
     if categorical:  # whose cells are texts, even one that says None
         table = table.assign(**read_columns(path, sorted(categorical), ()))
-    timestamps, timezone = _timestamps(table[params.timestamp], params)
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
     every_wrong = np.zeros(len(table), bool)
@@ -211,10 +222,12 @@ def _id_columns(table: pd.DataFrame, timestamp: str, known: tuple[str, ...], oth
     return ()
 
 
-def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex, str]:
-    """Timestamps without offset, and the time zone of the clock and the calendar that they are told by.
+def _timestamps(
+    column: pd.Series, params: DataParams, known: pd.Timestamp | None
+) -> tuple[pd.DatetimeIndex, str, np.ndarray]:
+    """Timestamps without offset, the time zone of their clock and calendar, and which rows told it, `(rows,)`.
 
-    Where each is a midnight in `data.timezone`, they are dates: a day is one whatever the clocks do in it.
+    Where each of these is a midnight in `data.timezone`, they are dates: a day is one whatever the clocks do in it.
     """
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         column = column.dt.tz_convert("UTC")  # a message could not show a local time after the last UTC one
@@ -234,11 +247,18 @@ def _timestamps(column: pd.Series, params: DataParams) -> tuple[pd.DatetimeIndex
     # Whole years, and none in part, so that no time zone leads out of what nanoseconds can count.
     _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")
     local = index if index.tz is None else _converted(index, params.timezone).tz_localize(None)
-    if (local == local.normalize()).all():
-        return local.as_unit("ns"), "UTC"
+    telling = _telling(local.as_unit("ns").asi8, known)
+    if (local == local.normalize())[telling].all():
+        return local.as_unit("ns"), "UTC", telling
     if index.tz is None:
         index = _localized(index, column, params.timezone)
-    return index.tz_convert("UTC").tz_localize(None).as_unit("ns"), params.timezone
+    return index.tz_convert("UTC").tz_localize(None).as_unit("ns"), params.timezone, telling
+
+
+def _telling(times: np.ndarray, known: pd.Timestamp | None) -> np.ndarray:
+    """`(rows,)`, the older half of the rows; or those that are known, by the clock of any time zone."""
+    last = np.sort(times)[(len(times) - 1) // 2] if known is None else (known - DAY).value
+    return times <= max(last, times.min())
 
 
 def _advice_on_time(column: pd.Series, wrong: Any, timestamp_format: str | None) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def _fit(params: Params, fold: Fold) -> _Fit:
         update={"frequency": known.frequency, "closed": known.closed, "on_bad_series": "drop"}
     )
     anchor = known.timestamps[0]
-    panel = _read(params, data, anchor, fold.since, fold)
+    panel = _read(params, data, fold.since, fold, anchor)
     splits = _splits(panel, fold)
     sizes = np.diff([0, splits.train, splits.validation, splits.test]).tolist()
     counted = SplitParams(**dict(zip(("train", "validation", "test"), sizes, strict=True)))
@@ -94,10 +94,17 @@ def _fit(params: Params, fold: Fold) -> _Fit:
     return _Fit(fold, data, anchor, prepared, trained)
 
 
-def _read(params: Params, data: DataParams, anchor: pd.Timestamp, since: pd.Timestamp | None, fold: Fold) -> Panel:
+def _read(
+    params: Params,
+    data: DataParams,
+    since: pd.Timestamp | None,
+    fold: Fold,
+    anchor: pd.Timestamp,
+    categorical: Collection[str] | None = None,
+) -> Panel:
     stretch = Stretch(since, fold.cutoff, fold.until)
     path, horizon = Path(data.path), params.windows.horizon
-    return read_panel(path, data, params.covariates, horizon, anchor, stretch=stretch)
+    return read_panel(path, data, params.covariates, horizon, anchor, stretch=stretch, categorical=categorical)
 
 
 def _splits(panel: Panel, fold: Fold) -> Splits:
@@ -124,8 +131,9 @@ def _score(params: Params, fit: _Fit, fold: Fold) -> FoldScores:
 
 def _prepared_later(params: Params, fit: _Fit, fold: Fold) -> Prepared:
     """What was known at a later fold, prepared as the fit was; rows since then tell how sure its forecasts are."""
-    panel = _read(params, fit.data, fit.anchor, fit.fold.since, fold)
-    before, splits = fit.prepared, _splits(panel, fold)
+    before = fit.prepared
+    panel = _read(params, fit.data, fit.fold.since, fold, fit.anchor, before.encoding.categorical)
+    splits = _splits(panel, fold)
     known = Fitted(before.channels, before.settings, before.scaler, before.source.identities, before.encoding)
     series = prepare_for_forecast(panel, known, fit.data, splits.validation)
     return Prepared(**vars(series), splits=replace(splits, train=before.splits.train))

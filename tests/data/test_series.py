@@ -826,3 +826,53 @@ def test_new_data_keeps_the_time_of_day_of_a_calendar_grid(folder):
 
     assert panel.timestamps.astype(str).tolist() == ["2024-01-13", "2024-01-20", "2024-01-27"]
     assert panel.values.tolist() == [1, 2, 3]
+
+
+def test_whether_rows_are_dates_is_told_by_the_older_half_of_them(folder):
+    months = [str(day) for day in pd.date_range("2000-01-01", periods=160, freq="MS").date]
+    values = np.arange(160.0)
+
+    before = read_rows(folder, months, values, timezone="Europe/Berlin")
+    after = read_rows(folder, [*months[:-1], "2013-04-01 09:00"], values, timezone="Europe/Berlin")
+
+    assert (after.frequency, after.timezone) == (before.frequency, before.timezone) == ("MS", "UTC")
+    assert (after.timestamps[:159] == before.timestamps[:159]).all()
+    np.testing.assert_array_equal(after.values[:159], before.values[:159])
+
+
+def test_rows_after_a_fold_change_nothing_of_how_it_is_read(folder):
+    days = pd.date_range(START, periods=60, freq="D")
+    table = pd.DataFrame({"time": days.date.astype(str), "load": np.arange(60.0), "price": np.arange(60.0) % 7})
+    columns = {"timestamp": "time", "target": "load"}
+    params = DataParams(path="days.csv", timezone="Europe/Berlin", on_bad_series="drop", **columns)
+    fold = Stretch(None, days[20], days[24])
+
+    def read_fold():
+        table.to_csv(folder / "days.csv", index=False)
+        return read_panel(folder / "days.csv", params, CovariateParams(past="price"), stretch=fold)
+
+    before = read_fold()
+    table = table.astype({"price": object})
+    table.loc[26:, "price"] = "high"
+    table.loc[59, "time"] += " 05:00"
+    after = read_fold()
+
+    assert (
+        (after.timezone, list(after.timestamps)) == (before.timezone, list(before.timestamps)) == ("UTC", [*days[:25]])
+    )
+    assert after.past["price"].categories == before.past["price"].categories == ()
+    np.testing.assert_array_equal(after.past["price"].values, before.past["price"].values)
+
+
+def test_a_covariate_that_begins_in_the_newer_half_is_what_its_cells_are(folder):
+    days = pd.date_range(START, periods=60, freq="D")
+    begun = np.arange(60) >= 40
+    table = pd.DataFrame({"time": days, "load": np.arange(60.0)})
+    table["price"], table["kind"] = np.where(begun, 1.5, np.nan), np.where(begun, "promo", None)
+    table.to_csv(folder / "later.csv", index=False)
+    params = DataParams(path="later.csv", timestamp="time", target="load")
+
+    past = read_panel(folder / "later.csv", params, CovariateParams(past=["price", "kind"])).past
+
+    assert not past["price"].categories
+    assert past["kind"].categories == ("promo",)
