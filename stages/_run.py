@@ -20,6 +20,8 @@ from spline_lstm.run.contract import RunPaths, SharedPaths
 from spline_lstm.run.errors import ParamsError, PipelineError
 from spline_lstm.run.params import PARAMS_FILE, Params, load_params
 
+log = logging.getLogger(__name__)
+
 ROOT = Path("artifacts")
 SHARED = SharedPaths(ROOT)
 OUTCOME_VARIABLE = "SPLINE_LSTM_OUTCOME"  # a file that gets the line for machines too
@@ -58,7 +60,7 @@ def run(work: Work, parser: argparse.ArgumentParser, arguments: list[str] | None
         traceback.print_exc()
         outcome = _failure(1, type(error).__name__, f"This is a defect of the pipeline, please report it: {error}")
     if not outcome["ok"]:
-        print(f"error {outcome['exit_code']}: {outcome['error']['message']}", file=sys.stderr)
+        log.error("error %d: %s", outcome["exit_code"], outcome["error"]["message"])
     line = json.dumps(outcome)
     try:
         print(line, flush=True)

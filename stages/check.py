@@ -7,6 +7,7 @@ comes out otherwise.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from spline_lstm.run.contract import RunPaths, checked_run_id
 from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import sha256, write_json
 from stages._run import ROOT, current_run, plain_parser, run
+
+log = logging.getLogger(__name__)
 
 
 def check(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -31,7 +34,7 @@ def check(options: argparse.Namespace) -> Mapping[str, Any]:
     verdict = {"run_id": paths.run_id, "healthy": True, "artifacts": checked}
     if options.record:
         write_json(paths.health, {**verdict, "metadata": sha256(paths.metadata)})
-    print(f"run {paths.run_id} is healthy: {checked} artifacts checked", file=sys.stderr)
+    log.info("run %s is healthy: %d artifacts checked", paths.run_id, checked)
     return verdict
 
 
@@ -43,7 +46,7 @@ def _reproduce(paths: RunPaths) -> Mapping[str, Any]:
     """
     found = reproduce_run(paths)
     for file, same in found.same.items():
-        print(f"{'same ' if same else 'OTHER'} {file}", file=sys.stderr)
+        log.info("%s %s", "same " if same else "OTHER", file)
     if others := [file for file, same in found.same.items() if not same]:
         scores = ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.metrics.items())
         causes = ", ".join(f"{name} {one} -> {two}" for name, (one, two) in found.conditions.items())
@@ -54,7 +57,7 @@ def _reproduce(paths: RunPaths) -> Mapping[str, Any]:
             "docs/guarantees.md says on what conditions bytes are equal."
         )
     count = len(found.same)
-    print(f"run {paths.run_id} came out the same: {count} artifacts, commit {found.commit:.12s}", file=sys.stderr)
+    log.info("run %s came out the same: %d artifacts, commit %.12s", paths.run_id, count, found.commit)
     return {"run_id": paths.run_id, "reproduced": True, "artifacts": count, "commit": found.commit}
 
 

@@ -39,7 +39,7 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
     page = render_comparison(comparison, SHARED.comparison_picture.name)
     write_bytes(SHARED.comparison_picture, png(plot_comparison(comparison)))
     write_text(SHARED.comparison, page)
-    print(page, file=sys.stderr)
+    log.info("%s", page)
     return {
         "best": comparison.runs[0].run_id,
         "runs": [each.run_id for each in comparison.runs],

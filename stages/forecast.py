@@ -87,8 +87,10 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
 def _stamped_otherwise(meta: Mapping[str, Any], panel: Panel) -> str:
     """What to say of rows that stand elsewhere in their steps than those of the run, if they do: they tell other steps.
 
-    Nothing is said where the run recorded nothing to compare with.
+    Nothing is said where the run recorded nothing to compare with, or a file has but one step.
     """
+    if len(panel.timestamps) < 2:
+        return ""
     step = np.median(np.diff(panel.timestamps)) / np.timedelta64(1, "s")
     _, median, _ = panel.findings["early"]
     try:

@@ -38,7 +38,7 @@ def report(_: argparse.Namespace) -> Mapping[str, Any]:
     write_text(paths.report, page)
     write_metadata(params, paths)
     if finished.backtest["folds"]:
-        print(backtest_section(finished.backtest), file=sys.stderr)
+        log.info("%s", backtest_section(finished.backtest))
     log.info("the report is `%s`", paths.report)
     return {"run_id": params.run_id, "output": str(paths.report)}
 

@@ -329,6 +329,13 @@ def test_a_stage_without_a_stderr_still_says_how_it_went(project):
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_a_stage_whose_stderr_nobody_reads_still_says_how_it_went(project):
+    done = project.run("bash", "-c", "python -m stages.check --run-id nobody 2>&1 >out | true; echo ${PIPESTATUS[0]}")
+
+    assert done.stdout == "30\n"
+    assert json.loads((project.path / "out").read_text(encoding="utf-8"))["exit_code"] == 30
+
+
 def test_bounds_that_the_data_does_not_keep_are_told_of(project):
     point_at(project, series().to_csv(index=False), data__minimum=-0.5, data__maximum=9)
 

@@ -72,8 +72,8 @@ def _end(name: str, border: float | int | str | None, start: int, timestamps: pd
     if isinstance(border, str):
         try:
             last = datetime.fromisoformat(border)
-            if len(border) == len("2001-12-31"):
-                last += timedelta(days=1, microseconds=-1)  # the day is in the split
+            if len(border) < len("20011231T00"):  # a date alone, whose day is in the split
+                last += timedelta(days=1, microseconds=-1)
             local = pd.Timestamp(last).tz_localize(timezone, ambiguous=False, nonexistent="shift_forward")
             return int(timestamps.searchsorted(local.tz_convert("UTC").tz_localize(None), side="right"))
         except (ValueError, TypeError) as error:

@@ -12,7 +12,7 @@ import psutil
 
 from spline_lstm.run.errors import BusyError, ParamsError
 
-SCRIPT = "run_e2e.sh"
+SCRIPT, SHELLS = "run_e2e.sh", ("bash", "sh")
 COMMANDS = (["repro"], ["exp", "run"], ["experiments", "run"])  # of DVC, which execute stages in the folder itself
 STAGES = ("preprocess", "train", "evaluate", "backtest", "report")  # one may outlive the DVC that started it
 CLOCK_ERROR = 2.0  # seconds: the system counts when processes began from a whole second
@@ -72,8 +72,9 @@ def _run(process: psutil.Process, folder: Path) -> _Run | None:
     except psutil.Error:  # it has ended, or is somebody else's
         return None
     asked = _asked_of_dvc(words)
+    is_shell = bool(words) and Path(words[0]).name in SHELLS and "-c" not in words
     is_run = (
-        SCRIPT in (Path(word).name for word in words)
+        (is_shell and SCRIPT in (Path(word).name for word in words))
         or any(asked[: len(command)] == command for command in COMMANDS)
         or any(pair in [("-m", f"stages.{name}") for name in STAGES] for pair in pairwise(words))
     )

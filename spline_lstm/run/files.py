@@ -7,6 +7,7 @@ stage leaves nothing half-written. A read never runs code from the file.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import io
 import json
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
+import psutil
 
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
 
@@ -66,8 +68,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for orphan in path.parent.glob(f".{path.name}.*.tmp"):  # of a writer that was killed
-            orphan.unlink(missing_ok=True)
+        for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            writer = orphan.name.split(".")[-2]
+            if not (writer.isdecimal() and psutil.pid_exists(int(writer))):  # it was killed
+                orphan.unlink(missing_ok=True)
         with temporary.open("wb") as file:
             yield file
             file.flush()

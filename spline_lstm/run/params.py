@@ -25,6 +25,7 @@ from spline_lstm.run.hours import Hours
 
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
+MOST_EPOCHS = 100_000  # a snapshot has room for the errors of each
 PARAMS_FILE = Path("params.yaml")
 RECORD = "the record of the run"
 BUT_FOR_THE_YEAR = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001, 2007)]  # both a Monday
@@ -134,9 +135,7 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _ascending(seasons: tuple[float, ...]) -> tuple[float, ...]:
-    if len(set(seasons)) < len(seasons):
-        raise ValueError("must name each season once")
-    return tuple(sorted(seasons))
+    return tuple(sorted(_distinct(seasons)))
 
 
 def _country(name: str) -> str:
@@ -157,16 +156,15 @@ def _cell(name: str) -> str:
 
 
 Steps = Annotated[int, Field(gt=0, lt=2**31, strict=True)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Number = Annotated[float, Field(strict=True)]  # neither a text nor a switch
+Share = Annotated[Number, Field(ge=0, lt=1)]
 Border = Annotated[float | int | str, BeforeValidator(_border)]
 Cell = Annotated[str, AfterValidator(_cell)]
-Seasons = Annotated[
-    tuple[Annotated[float, Field(ge=2, strict=True)], ...], BeforeValidator(_several), AfterValidator(_ascending)
-]
+Seasons = Annotated[tuple[Annotated[Number, Field(ge=2)], ...], BeforeValidator(_several), AfterValidator(_ascending)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct)]
 Columns = Annotated[Names, Field(min_length=1)]
 Bound = Annotated[Literal[False] | float | None, BeforeValidator(_bound)]
-Open = Annotated[float, Field(gt=0, lt=1)]  # between 0 and 1
+Open = Annotated[Number, Field(gt=0, lt=1)]  # between 0 and 1
 Levels = Annotated[tuple[Open, ...], BeforeValidator(_several), AfterValidator(_distinct)]
 Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
 
@@ -193,7 +191,7 @@ class DataParams(Section):
     closed: Closed | None = None
     log: bool | None = None
     minimum: Bound = None
-    maximum: float | None = None
+    maximum: Number | None = None
 
 
 class CovariateParams(Section):
@@ -239,7 +237,7 @@ class SplineParams(Section):
     segment: Steps | None = None
     coefficients: Steps | None = None
     degree: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
-    penalty: Annotated[float, Field(ge=0)] = 0.01
+    penalty: Annotated[Number, Field(ge=0)] = 0.01
 
 
 class ModelParams(Section):
@@ -255,9 +253,9 @@ class ModelParams(Section):
 class TrainParams(Section):
     """The fit."""
 
-    epochs: Steps = 40
+    epochs: Annotated[int, Field(gt=0, le=MOST_EPOCHS, strict=True)] = 40
     batch_size: Steps | None = None
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 1e-3
     patience: Steps = 2
     augment: bool | None = None
     final: bool = True

@@ -50,7 +50,7 @@ def walk_forward(timestamps: pd.DatetimeIndex, params: Params, timezone: str) ->
     asked, horizon = params.backtest, params.windows.horizon
     step, time = asked.step or horizon, len(timestamps)
     span, share = max(step, horizon), train_share(timestamps, params.split, timezone)
-    known = [time - span - step * back for back in reversed(range(asked.windows or 0))]
+    known = [time - span - step * back for back in reversed(range(min(asked.windows or 0, time // step + 1)))]
     enough = [_can_learn(min(steps, asked.input or steps), share, params, span) for steps in known]
     if not all(enough):
         raise InsufficientDataError(

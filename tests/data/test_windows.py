@@ -1,5 +1,6 @@
 """Splits are chronological, and a window belongs to the one that holds all its targets."""
 
+import sys
 from unittest.mock import patch
 
 import numpy as np
@@ -258,6 +259,16 @@ def test_a_last_date_ends_with_its_local_day(zone, last):
     splits = split_series(hours, SplitParams(train="2024-01-10", validation="2024-01-15"), zone)
 
     assert hours[splits.train - 1] == pd.Timestamp(last)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="it reads dates of one spelling, and refuses the others")
+def test_a_date_of_another_spelling_holds_its_day_too():
+    hours = pd.date_range("2024-01-01", periods=20 * 24, freq="h")
+    spelled = [("2024-01-10", "2024-01-15"), ("20240110", "20240115"), ("2024-W02-3", "2024W031")]
+
+    assert {split_series(hours, SplitParams(train=one, validation=two), "UTC") for one, two in spelled} == {
+        Splits(240, 360, 480)
+    }
 
 
 @given(steps=st.integers(20, 3000), train=st.sampled_from([0.5, 0.6, 0.7, 0.8]))

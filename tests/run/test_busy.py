@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -28,13 +29,23 @@ except BusyError as error:
 """
 
 
+def script(folder, content):
+    """The path of a script of that name which operators run."""
+    file = folder / "scripts" / "run_e2e.sh"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{content}\ntrue\n", encoding="utf-8")  # so that bash stays
+    return "scripts/run_e2e.sh"
+
+
 @contextlib.contextmanager
 def at_work(folder, *words):
-    """A process with such a command line, which asks when it is told to."""
+    """A process with such a command line, which asks when it is told to; a script is one of bash."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     (folder / "ask.py").write_text(ASKS, encoding="utf-8")
     command = [sys.executable, "ask.py", *words]
+    if words[0].endswith(".sh"):
+        command = ["bash", script(folder, shlex.join(command))]
     with subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes) as process:
         assert process.stdout.readline() == "there\n"
         yield process
@@ -53,6 +64,7 @@ def at_work(folder, *words):
         (["dvc", "exp", "show"], False),
         (["dvc", "status"], False),
         (["notes about dvc", "repro"], False),
+        (["tail", "-f", "scripts/run_e2e.sh"], False),
     ],
 )
 def test_a_run_that_began_earlier_is_named(tmp_path, words, refused):
@@ -67,16 +79,16 @@ def test_a_run_that_began_earlier_is_named(tmp_path, words, refused):
 def test_of_two_runs_the_first_goes_on(tmp_path):
     with at_work(tmp_path, "dvc", "repro") as first:
         time.sleep(0.05)  # when a process began is known to a hundredth of a second
-        with at_work(tmp_path, "run_e2e.sh") as second:
+        with at_work(tmp_path, "scripts/run_e2e.sh") as second:
             said = second.communicate("now\n", timeout=60)[1]
             assert f"process {first.pid}" in said
-        with at_work(tmp_path, "run_e2e.sh"):
+        with at_work(tmp_path, "scripts/run_e2e.sh"):
             first.communicate("now\n", timeout=60)
             assert first.returncode == 0
 
 
 def test_the_command_that_is_named_frees_the_folder_of_a_run_and_what_it_started(tmp_path):
-    with subprocess.Popen(["bash", "-c", "sleep 60; true", "scripts/run_e2e.sh"], cwd=tmp_path) as process:
+    with subprocess.Popen(["bash", script(tmp_path, "sleep 60")], cwd=tmp_path) as process:
         while not (started := psutil.Process(process.pid).children()):
             time.sleep(0.01)
         with pytest.raises(BusyError) as raised:

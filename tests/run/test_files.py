@@ -150,12 +150,27 @@ def test_a_pickle_of_anything_but_plain_builtins_is_never_written(tmp_path, valu
 
 def test_what_a_killed_writer_left_behind_goes_with_the_next_write(tmp_path):
     path = tmp_path / "best.keras"
-    (tmp_path / ".best.keras.4242.tmp").write_bytes(b"half")
+    (tmp_path / f".best.keras.{2**22 + 1}.tmp").write_bytes(b"half")  # no process has so high a number
     (tmp_path / ".last.keras.4242.tmp").write_bytes(b"of another file")
 
     files.write_bytes(path, b"whole")
 
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".last.keras.4242.tmp", "best.keras"]
+
+
+def test_two_writers_at_once_each_write_a_whole_file(tmp_path):
+    path = tmp_path / "preflight.json"
+    other = (
+        f"from pathlib import Path; from spline_lstm.run.files import write_text; write_text(Path({str(path)!r}), 'b')"
+    )
+
+    with files.replacing(path) as file:
+        subprocess.run([sys.executable, "-c", other], cwd=ROOT, check=True)
+        assert path.read_text(encoding="utf-8") == "b"
+        file.write(b"a")
+
+    assert path.read_text(encoding="utf-8") == "a"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["preflight.json"]
 
 
 def test_a_killed_writer_leaves_a_whole_file(tmp_path):

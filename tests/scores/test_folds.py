@@ -77,6 +77,11 @@ def test_the_message_says_how_many_folds_fit():
         walk_forward(days(100), params_of(backtest={"windows": fit + 1}), "UTC")
 
 
+def test_more_folds_than_there_could_be_are_refused_without_a_list_of_them():
+    with pytest.raises(InsufficientDataError, match=f"{2**31 - 1} folds of 5 steps in 100 steps, of which 1"):
+        walk_forward(days(100), params_of(backtest={"windows": 2**31 - 1}), "UTC")
+
+
 def test_too_little_input_is_told_before_anything_is_fitted():
     with pytest.raises(InsufficientDataError, match="of which 0 fit"):
         walk_forward(
