@@ -28,10 +28,10 @@ from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import read_panel
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.model.batches import MemberInputs, TrainBatches
-from spline_lstm.model.clock import new_forecaster
 from spline_lstm.model.fitting import train_forecaster
 from spline_lstm.model.linear import Remainder
 from spline_lstm.model.ridge import fit_ridge
+from spline_lstm.model.start import new_forecaster
 from spline_lstm.model.training import TrainStep, predict
 from spline_lstm.run.params import Params, parse_params
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from spline_lstm.data.series import read_panel
 from spline_lstm.run.errors import NothingToScoreError
-from spline_lstm.run.files import replacing, sha256, write_json, write_text
+from spline_lstm.run.files import replacing, sha256, write_csv, write_json
 from spline_lstm.run.params import Params
 from spline_lstm.run.workers import work_through
 from spline_lstm.scores.backtest import FoldScores, backtest_content, fold_predictions, scores_table
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 def backtest(options: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     scored, left_out = _walk(params, options.workers) if params.backtest.windows else ([], [])
-    content = backtest_content(scored, left_out)
-    write_text(paths.backtest_table, scores_table(content).to_csv(index=False, lineterminator="\n"))
+    content = backtest_content(scored, params.evaluate.scale_of(len(params.data.target)), left_out)
+    write_csv(paths.backtest_table, scores_table(content))
     with replacing(paths.backtest_predictions) as file:
         write_parquet(file, fold_predictions(scored))
     written = (paths.backtest_table, paths.backtest_predictions)

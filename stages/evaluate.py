@@ -8,12 +8,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from spline_lstm.data.prepared import Prepared, load_prepared
-from spline_lstm.run.contract import open_preprocessed, open_trained
-from spline_lstm.run.files import replacing, write_json, write_text
+from spline_lstm.run.contract import open_trained
+from spline_lstm.run.files import read_pickle, replacing, write_csv, write_json
 from spline_lstm.scores.doubt import verdict
 from spline_lstm.scores.forecasts import Forecasts
 from spline_lstm.scores.predictions import (
@@ -32,9 +31,8 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     params, paths = current_run()
     training = open_trained(paths)
     prepared = load_prepared(paths).seen_by(training)
-    preprocessor = open_preprocessed(paths)[2]
-    scale = params.evaluate.scale or ("original" if len(preprocessor["data"]["target"]) == 1 else "standardized")
-    units = np.ones_like(prepared.spread) if scale == "original" else prepared.spread
+    scale = params.evaluate.scale_of(len(read_pickle(paths.preprocessor)["data"]["target"]))
+    units = prepared.units(scale)
     import_tensorflow()
     from spline_lstm.model.checkpoints import load_checkpoint
     from spline_lstm.scores.scoring import forecast_test, score_test
@@ -71,7 +69,7 @@ def evaluate(_: argparse.Namespace) -> Mapping[str, Any]:
     }
     with replacing(paths.predictions) as file:
         write_predictions(file, test, prepared.names, prepared.timestamps, asked.coverage, asked.quantiles)
-    write_text(paths.series_scores, _csv(_series_table(content["per_series"])))
+    write_csv(paths.series_scores, _series_table(content["per_series"]))
     write_json(paths.metrics, content)
     _write_comparable(prepared, test, content)
     summary = {key: content["metrics"][key] for key in ("rmse", "mae", "skill", "skill_margin", "coverage")}
@@ -107,12 +105,8 @@ def _write_comparable(prepared: Prepared, test: Forecasts, content: Mapping[str,
     shown = shown_series(content["per_series"])
     plotted = separate_windows(predictions_table(test, prepared.names, prepared.timestamps, shown))
     plotted["residual"] = plotted["y_true"] - plotted["y_pred"]
-    write_text(SHARED.predictions, _csv(plotted))
-    write_text(SHARED.horizon_errors, _csv(pd.DataFrame(content["per_step"])))
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return table.to_csv(index=False, lineterminator="\n")
+    write_csv(SHARED.predictions, plotted)
+    write_csv(SHARED.horizon_errors, pd.DataFrame(content["per_step"]))
 
 
 def main(arguments: list[str] | None = None) -> int:

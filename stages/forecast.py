@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,13 +22,12 @@ from spline_lstm.data.series import Panel, read_panel
 from spline_lstm.run.contract import (
     RunPaths,
     checked_run_id,
-    open_preprocessed,
     open_trained,
     require_keys,
     require_same_run,
 )
 from spline_lstm.run.errors import ArtifactError, DataError
-from spline_lstm.run.files import CORRUPT, WAY_BACK, read_json, write_text
+from spline_lstm.run.files import CORRUPT, WAY_BACK, read_json, read_pickle, write_csv
 from spline_lstm.run.params import CovariateParams, DataParams
 from spline_lstm.scores.forecasts import Forecasts, interval_columns
 from spline_lstm.scores.intervals import RecordedIntervals, in_force
@@ -52,15 +50,16 @@ def forecast(options: argparse.Namespace) -> Mapping[str, Any]:
             raise error.of_finished_run() from error
     params, paths = current_run()
     prepared = load_prepared(paths)
-    table, warnings = _forecast_table(paths, prepared, params.data.on_bad_series == "drop")
-    _write_csv(table, paths.forecast)
+    drop = read_pickle(paths.preprocessor)["data"]["on_bad_series"] == "drop"
+    table, warnings = _forecast_table(paths, prepared, drop)
+    write_csv(paths.forecast, table)
     return {"run_id": params.run_id, "output": str(paths.forecast), "warnings": warnings}
 
 
 def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapping[str, Any]:
     """Apply a finished run to new data; nothing of the run is changed."""
     seen = load_prepared(paths)
-    meta, _, preprocessor = open_preprocessed(paths)
+    preprocessor = read_pickle(paths.preprocessor)
     fit = fitted(preprocessor)
     data = DataParams.model_validate(
         {
@@ -77,10 +76,10 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
-    if stamped := _stamped_otherwise(meta, panel):
+    if stamped := _stamped_otherwise(read_json(paths.meta), panel):
         log.warning("%s", stamped)
         warnings.append(stamped)
-    _write_csv(table, output_path.resolve())  # a link stays one
+    write_csv(output_path.resolve(), table)  # a link stays one
     return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
 
 
@@ -114,7 +113,6 @@ def _forecast_table(
     Columns are `series_id, origin, timestamp, step, y_pred, y_lower, y_upper`, and those of further levels and
     quantiles. The origin of a series is its own last step. New data is compared with what the run has seen.
     """
-    open_preprocessed(paths)
     series = series.seen_by(open_trained(paths))
     recorded = _recorded_intervals(paths, series.source.horizon)
     rows = _usable_rows(series, drop)
@@ -212,12 +210,6 @@ def _missing(series: Series, row: int) -> str:
     starts, ends = runs(missing)
     longest = (ends - starts)[ends > len(missing) - lookback].max()
     return f"{missing[-lookback:].sum()} missing, and a gap of {longest} steps"
-
-
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    buffer = io.StringIO()
-    table.to_csv(buffer, index=False, lineterminator="\n")
-    write_text(path, buffer.getvalue())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,13 +6,14 @@ import argparse
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from spline_lstm.data.prepared import load_prepared
 from spline_lstm.model.snapshots import Snapshots, training_key
-from spline_lstm.run.files import sha256, write_json, write_text
+from spline_lstm.run.files import sha256, write_csv, write_json
 from stages._run import SHARED, current_run, import_tensorflow, plain_parser, require_as_begun, run
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
     save_checkpoint(model, paths.final_checkpoint)
     shares = ", ".join(f"{name} {share:.2f}" for name, share in model.shares.items())
     log.info("shares: %s; validation MSE %.4f", shares, errors["mixed"]["mse"])
-    write_text(paths.history, _table(result.history))
+    _write(paths.history, result.history)
     written = (paths.best_checkpoint, paths.last_checkpoint, paths.final_checkpoint, paths.history)
     write_json(
         paths.training,
@@ -66,12 +67,11 @@ def train(_: argparse.Namespace) -> Mapping[str, Any]:
 
 def _show(history: Sequence[Epoch]) -> None:
     """Write epochs to where `dvc plots` looks, so that a training can be watched."""
-    write_text(SHARED.history, _table(history))
+    _write(SHARED.history, history)
 
 
-def _table(history: Sequence[Epoch]) -> str:
-    table = pd.DataFrame(history, columns=["epoch", "loss", "validation_mse"])
-    return table.to_csv(index=False, lineterminator="\n")
+def _write(path: Path, history: Sequence[Epoch]) -> None:
+    write_csv(path, pd.DataFrame(history, columns=["epoch", "loss", "validation_mse"]))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,6 +14,7 @@ import yaml
 from conftest import ROOT
 
 from spline_lstm.run.contract import RunPaths, SharedPaths
+from spline_lstm.run.params import Params
 from spline_lstm.scores.metrics import POINT_METRICS
 
 CONTRACT_PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -168,6 +169,10 @@ def test_params_of_a_stage_are_the_sections_it_reads(stage):
     named = {name for entry in STAGES[stage]["params"] for name in (entry if isinstance(entry, dict) else [entry])}
 
     assert named == READ_PARAMS[stage]
+    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
+    attributes = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    read = {section for section in Params.model_fields if f"params.{section}" in attributes}
+    assert "params.yaml" in named or read <= {name.split(".")[0] for name in named}
 
 
 def test_commands_are_constant_and_outs_are_files():

@@ -135,6 +135,10 @@ class Series:
         """`(rows to forecast,)`, the standard deviation of each over its train rows, original units."""
         return self.scaler.spread[: len(self.source.identities)]
 
+    def units(self, scale: str) -> np.ndarray:
+        """`(rows to forecast,)`, what errors are divided by on such a scale of scores."""
+        return np.ones_like(self.spread) if scale == "original" else self.spread
+
     def seen_by(self: Kind, training: Mapping[str, Any]) -> Kind:
         """The same with the covariates that a trained model was given; see `training.json`."""
         source = self.source if training["clock"] else self.source.without_clock()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.checkpoints import parameter_count
-from spline_lstm.model.clock import start_fit
 from spline_lstm.model.combination import combine
 from spline_lstm.model.folded import FoldedRidge, refit_folded
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.model.linear import RidgeForecaster
 from spline_lstm.model.ridge import refit_ridge
 from spline_lstm.model.snapshots import KEPT_NOWHERE, Snapshots
+from spline_lstm.model.start import start_fit
 from spline_lstm.model.training import Epoch, Fit, FitResult, TrainStep
 from spline_lstm.run.params import Params, TrainParams
 

@@ -22,7 +22,7 @@ from spline_lstm.pages.figures import (
     panels,
     use_clock,
 )
-from spline_lstm.pages.labels import baseline_labels, listed, number, table, time_format, title
+from spline_lstm.pages.labels import baseline_labels, label_of, listed, number, skill_of, table, time_format
 from spline_lstm.scores.doubt import BETTER, CONFIDENCE, WORSE, verdict
 from spline_lstm.scores.predictions import separate_windows
 
@@ -155,7 +155,7 @@ def _verdict(content: Mapping[str, Any]) -> str:
     else:
         head = "**Over these folds the model beats every baseline.**"
     best, folds = pooled["best_baseline"], len(content["folds"])
-    label = next(label for label in labels.values() if title(best) in label.split(" = "))
+    label = label_of(best, labels)
     measure = _measure(content)
     mine, other = (content["summary"][name][measure] for name in ("model", best))
     what = "RMSE" if measure == "rmse" else "RMSE relative to the best baseline of each series"
@@ -186,7 +186,9 @@ def _means(content: Mapping[str, Any]) -> str:
     for name, label in labels.items():
         of_baseline = content["summary"][name]
         means = [_mean(of_baseline[measure]) for measure in measures]
-        rows.append([label, *means, "", f"{content['better'][name]} of {len(content['folds'])}", _skill(pooled[name])])
+        rows.append(
+            [label, *means, "", f"{content['better'][name]} of {len(content['folds'])}", skill_of(pooled[name])]
+        )
     return table(["", *(SHOWN[name] for name in measures), "coverage", "better in", "skill"], rows)
 
 
@@ -217,10 +219,3 @@ def _share(spread: Mapping[str, float | None]) -> str:
     if spread["mean"] is None:
         return "n/a"
     return f"{spread['mean']:.1%}" + ("" if spread["std"] is None else f" ± {100 * spread['std']:.1f}")
-
-
-def _skill(scores: Mapping[str, Any]) -> str:
-    if scores["skill"] is None:
-        return "n/a"
-    margin = "" if scores["skill_margin"] is None else f" ± {100 * scores['skill_margin']:.1f}"
-    return f"{scores['skill']:.1%}{margin}"

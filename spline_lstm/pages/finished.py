@@ -14,7 +14,6 @@ from spline_lstm.pages.labels import time_format
 from spline_lstm.run.contract import (
     RunPaths,
     open_backtest,
-    open_preprocessed,
     open_trained,
     require_keys,
     require_same_run,
@@ -136,7 +135,7 @@ def load_finished(params: Params, paths: RunPaths) -> FinishedRun:
     named = (paths.meta, paths.split_contract, paths.preprocessor, paths.training, paths.metrics, paths.backtest)
     require_same_run(paths, *named)
     prepared = load_prepared(paths)
-    meta, _, _ = open_preprocessed(paths)
+    meta = read_json(paths.meta)
     training = open_trained(paths)
     scores = read_json(paths.metrics)
     require_keys(paths.metrics, scores, *SCORES)

@@ -28,6 +28,19 @@ def baseline_labels(baselines: Mapping[str, Mapping[str, Any]]) -> dict[str, str
     return {names[0]: " = ".join(map(title, names)) for names in same.values()}
 
 
+def label_of(name: str, labels: Mapping[str, str]) -> str:
+    """The label that names a baseline, which may share it with those that score the same."""
+    return next(label for label in labels.values() if title(name) in label.split(" = "))
+
+
+def skill_of(scores: Mapping[str, Any]) -> str:
+    """A skill with its margin, as far as they are defined."""
+    skill, margin = scores["skill"], scores["skill_margin"]
+    if skill is None:
+        return "n/a"
+    return f"{skill:.1%}" if margin is None else f"{skill:.1%} ± {100 * margin:.1f}"
+
+
 def time_format(times: pd.DatetimeIndex) -> str:
     """How such times are written: without a time of day where none of them has one."""
     return "%Y-%m-%d" if (times == times.normalize()).all() else "%Y-%m-%d %H:%M"

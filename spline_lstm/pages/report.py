@@ -11,9 +11,10 @@ from spline_lstm.pages.background import data_section, settings_section, trainin
 from spline_lstm.pages.backtest import backtest_section
 from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import baseline_labels, listed, number, table, title
+from spline_lstm.pages.labels import baseline_labels, label_of, listed, number, skill_of, table, title
 from spline_lstm.scores.doubt import BETTER, CONFIDENCE, UNCLEAR, WORSE, verdict
 from spline_lstm.scores.evaluation import EXACT
+from spline_lstm.scores.forecasts import suffix_of
 from spline_lstm.scores.predictions import SHOWN_SERIES
 
 CAPTIONS = {
@@ -78,7 +79,7 @@ def _picture(run: FinishedRun, name: str) -> str:
 def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     labels = baseline_labels(scores["baselines"])
     best = scores["best_baseline"]
-    label = next(label for label in labels.values() if title(best) in label.split(" = "))
+    label = label_of(best, labels)
     found = {label: verdict(scores["baselines"][name]) for name, label in labels.items()}
     exact = scores["baselines"][best]["relative_rmse"] is None  # it errs by rounding alone: no error is a share of it
     worse = [each for each in labels.values() if found[each] == WORSE]
@@ -232,7 +233,7 @@ def _interval_table(run: FinishedRun) -> str:
     """How many targets the intervals of each level held, and what they cost."""
     metrics, rows = run.scores["metrics"], []
     for place, level in enumerate(run.scores["intervals"]["levels"]):
-        suffix = f"_{100 * level:g}" if place else ""
+        suffix = suffix_of(place, level)
         width, score = (number(metrics[name + suffix]) for name in ("interval_width", "winkler"))
         rows.append(
             [f"{100 * level:g}%", f"{metrics['coverage' + suffix]:.1%}", *([width, score] if run.has_unit else [])]
@@ -286,18 +287,11 @@ def _series_row(name: str, scores: Mapping[str, Any]) -> Sequence[Any]:
     figures = [number(scores[key]) for key in SERIES_SCORES]
     return [
         name,
-        _skill(scores),
+        skill_of(scores),
         title(scores["best_baseline"]),
         *figures,
         f"{scores['coverage']:.1%}",
     ]
-
-
-def _skill(scores: Mapping[str, Any]) -> str:
-    skill, margin = scores["skill"], scores["skill_margin"]
-    if skill is None:
-        return "n/a"
-    return f"{skill:.1%}" if margin is None else f"{skill:.1%} ± {100 * margin:.1f}"
 
 
 def _skill_or_least(scores: Mapping[str, Any]) -> float:

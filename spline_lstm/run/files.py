@@ -21,12 +21,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
 import psutil
 
 from spline_lstm.run.errors import ArtifactError, InputNotFoundError
+
+if TYPE_CHECKING:
+    import pandas as pd  # costs a third of a second, which readers of files do without
 
 CORRUPT = (  # what parsers raise when they are given anything at all
     ArithmeticError,
@@ -96,6 +99,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by UTF-8 `text` in one step."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Replace `path` by a CSV without an index, of the same bytes on any system."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -273,6 +273,10 @@ class EvaluateParams(Section):
     quantiles: Levels = ()
     scale: Literal["original", "standardized"] | None = None
 
+    def scale_of(self, targets: int) -> str:
+        """Of scores: as it was asked for, else original units where there is but one target."""
+        return self.scale or ("original" if targets == 1 else "standardized")
+
     @property
     def levels(self) -> tuple[float, ...]:
         """Coverage of every interval that is needed: those that were asked for, then those that quantiles border."""

@@ -52,11 +52,12 @@ class FoldScores:
     scored: Mapping[str, Any]
 
 
-def backtest_content(folds: Sequence[FoldScores], left_out: Sequence[Fold] = ()) -> dict[str, Any]:
+def backtest_content(folds: Sequence[FoldScores], scale: str, left_out: Sequence[Fold] = ()) -> dict[str, Any]:
     """Scores of folds as plain builtins.
 
     Args:
         folds: One after the other.
+        scale: Of their scores.
         left_out: Those with nothing to score or to learn from.
 
     Returns:
@@ -70,7 +71,7 @@ def backtest_content(folds: Sequence[FoldScores], left_out: Sequence[Fold] = ())
     tables = [_fold_content(each) for each in folds]
     pooled = {key: value for key, value in _pooled(folds).items() if key in KEPT}
     return {
-        "scale": folds[0].facts["scale"],
+        "scale": scale,
         "folds": tables,
         "left_out": [{"fold": each.number, "cutoff": str(each.cutoff)} for each in left_out],
         "summary": {

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores import metrics
 from spline_lstm.scores.doubt import skill_margins
-from spline_lstm.scores.forecasts import Forecasts
+from spline_lstm.scores.forecasts import Forecasts, suffix_of
 
 EXACT = 1e-6  # of the scale of MASE: a smaller error is one of rounding, of which no other is a multiple
 
@@ -70,14 +69,7 @@ def evaluate_forecasts(
 
     Returns:
         `metrics`, `baselines`, `best_baseline`, `per_series` and `per_step`; a score that is undefined is None.
-
-    Raises:
-        InsufficientDataError: No target was observed.
     """
-    if np.isnan(forecasts.y_true).all():
-        raise InsufficientDataError(
-            "The test split must hold observed targets. Received: none. Move split.test, or give more data."
-        )
     targets = _Targets(*_in_order(forecasts, baselines), mase_scales)
     by_row = {row: _series_scores(part) for row, part in _by_row(targets)}
     per_series = {names[row]: scores for row, scores in by_row.items()}
@@ -182,7 +174,7 @@ def _bounds(targets: _Targets) -> Iterator[tuple[float, np.ndarray, np.ndarray]]
 def _interval_scores(targets: _Targets) -> Iterator[dict[str, float]]:
     """Of each level; the names of those after the first end in it, in percent."""
     for number, (level, lower, upper) in enumerate(_bounds(targets)):
-        suffix = f"_{100 * level:g}" if number else ""
+        suffix = suffix_of(number, level)
         yield {
             f"coverage{suffix}": metrics.coverage(targets.y_true, lower, upper),
             f"interval_width{suffix}": float(np.mean(upper - lower)),

@@ -10,6 +10,11 @@ import numpy as np
 from spline_lstm.run.params import level_of
 
 
+def suffix_of(place: int, level: float) -> str:
+    """What names of a level's columns and scores end in: nothing for the first level, others are told in percent."""
+    return f"_{100 * level:g}" if place else ""
+
+
 @dataclass(frozen=True)
 class Forecasts:
     """Forecasts of windows, in the units that are scored.
@@ -82,7 +87,7 @@ def interval_columns(
     """
     columns, place = {}, {level: number for number, level in enumerate(forecasts.levels)}
     for number, level in enumerate(coverage):
-        suffix = f"_{100 * level:g}" if number else ""
+        suffix = suffix_of(number, level)
         columns[f"y_lower{suffix}"] = forecasts.lower[place[level]]
         columns[f"y_upper{suffix}"] = forecasts.upper[place[level]]
     for quantile in quantiles:

@@ -1,6 +1,6 @@
-"""Pure error measures of paired arrays without missing values.
+"""Error measures of arrays without missing values.
 
-Every function takes `y_true` and `y_pred` of one shape, flattens them, and returns a float.
+Point measures take `y_true` and `y_pred` of one shape; each function returns a float.
 Names and formulas follow Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 5.8.
 """
 

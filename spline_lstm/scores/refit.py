@@ -115,16 +115,14 @@ def _splits(panel: Panel, fold: Fold) -> Splits:
 def _score(params: Params, fit: _Fit, fold: Fold) -> FoldScores:
     prepared = fit.prepared if fold is fit.fold else _prepared_later(params, fit, fold)
     prepared = prepared.seen_by(fit.trained.source.covariates.used)
-    scale = params.evaluate.scale or ("original" if len(params.data.target) == 1 else "standardized")
-    units = np.ones_like(prepared.spread) if scale == "original" else prepared.spread
+    units = prepared.units(params.evaluate.scale_of(len(params.data.target)))
     forecasts, _, _ = forecast_test(prepared, fit.trained.model, params.evaluate.levels, units)
     baselines, scales = baselines_of_test(prepared), mase_scales(prepared)
     unit = units[forecasts.rows, None]
     in_units = {name: table / unit for name, table in baselines.items()}
     scored = evaluate_forecasts(forecasts.in_units(units), in_units, prepared.names, scales / units)
-    facts = {"scale": scale, **_facts(fit, prepared)}
     return FoldScores(
-        *(fold, fit.fold.number, facts, prepared.names, prepared.timestamps),
+        *(fold, fit.fold.number, _facts(fit, prepared), prepared.names, prepared.timestamps),
         *(forecasts, baselines, units, scales, scored),
     )
 

@@ -8,7 +8,7 @@ from covariate_sources import source_with
 
 from spline_lstm.data.prepared import Traits
 from spline_lstm.data.windows import Splits, index_windows
-from spline_lstm.model.clock import start_fit
+from spline_lstm.model.start import start_fit
 from spline_lstm.run.params import parse_params
 
 TIME, LOOKBACK, HORIZON, EPOCHS = 1500, 8, 2, 5

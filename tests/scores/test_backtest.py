@@ -31,14 +31,14 @@ def fold_scores(number: int, model: float, names: tuple[str, ...] = ("a", "b")) 
     units, scales = np.ones(len(names)), np.full(len(names), 3.0)
     fold = Fold(number, None, DAYS[cutoff], DAYS[cutoff + HORIZON], HORIZON, 0.8)
     scored = evaluate_forecasts(forecasts, baselines, names, scales)
-    facts = {"train": 16, "validation": 4, "series": len(names), "scale": "original"}
+    facts = {"train": 16, "validation": 4, "series": len(names)}
     return FoldScores(fold, number, facts, names, DAYS, forecasts, baselines, units, scales, scored)
 
 
 def test_means_and_deviations_are_those_over_folds():
     folds = [fold_scores(number, size) for number, size in ((1, 1.0), (2, 3.0), (3, 0.5))]
 
-    content = backtest_content(folds)
+    content = backtest_content(folds, "original")
 
     for name in ("mae", "rmse", "mase", "coverage"):
         values = [each.scored["metrics"][name] for each in folds]
@@ -54,7 +54,7 @@ def test_means_and_deviations_are_those_over_folds():
 def test_pooled_scores_are_of_all_targets_together_whichever_series_a_fold_has():
     folds = [fold_scores(1, 1.0, ("b",)), fold_scores(2, 1.0, ("a", "b")), fold_scores(3, 1.0, ("a", "b"))]
 
-    pooled = backtest_content(folds)["pooled"]
+    pooled = backtest_content(folds, "original")["pooled"]
 
     errors = np.concatenate([(each.forecasts.y_true - each.forecasts.y_pred).ravel() for each in folds])
     errors = errors[~np.isnan(errors)]
@@ -72,13 +72,13 @@ def test_labels_of_folds_that_differ_by_jitter_leave_the_margin_as_it_is():
         for each, late in zip(folds, np.random.default_rng(0).integers(0, 90, len(folds)), strict=True)
     ]
 
-    margins = [backtest_content(each)["pooled"]["metrics"]["skill_margin"] for each in (folds, jittered)]
+    margins = [backtest_content(each, "original")["pooled"]["metrics"]["skill_margin"] for each in (folds, jittered)]
 
     assert margins[0] == pytest.approx(margins[1], rel=1e-9)
 
 
 def test_one_fold_has_no_deviation_and_leaves_everything_in_doubt():
-    content = backtest_content([fold_scores(1, 1.0)])
+    content = backtest_content([fold_scores(1, 1.0)], "original")
 
     assert content["summary"][MODEL]["rmse"]["std"] is None
     assert content["pooled"]["metrics"]["skill_margin"] is None
@@ -88,7 +88,7 @@ def test_one_fold_has_no_deviation_and_leaves_everything_in_doubt():
 def test_folds_that_were_left_out_are_named():
     folds = [fold_scores(number, 1.0) for number in (1, 2, 3)]
 
-    content = backtest_content([folds[0], folds[2]], [folds[1].fold])
+    content = backtest_content([folds[0], folds[2]], "original", [folds[1].fold])
 
     assert content["left_out"] == [{"fold": 2, "cutoff": str(DAYS[28])}]
     assert [fold["fold"] for fold in content["folds"]] == [1, 3]
@@ -98,7 +98,7 @@ def test_folds_that_were_left_out_are_named():
 def test_tables_have_every_fold_method_and_target():
     folds = [fold_scores(1, 1.0), fold_scores(2, 2.0)]
 
-    table, predictions = scores_table(backtest_content(folds)), fold_predictions(folds)
+    table, predictions = scores_table(backtest_content(folds, "original")), fold_predictions(folds)
 
     assert list(zip(table["fold"], table["method"], strict=True)) == [
         (fold, method) for fold in (1, 2) for method in ("model", "naive")
@@ -113,7 +113,7 @@ def test_tables_have_every_fold_method_and_target():
 
 def test_tables_without_folds_have_the_columns_and_types_of_those_with_folds():
     some, none = (fold_predictions(folds) for folds in ([fold_scores(1, 1.0)], []))
-    wide, empty = (scores_table(backtest_content(folds)) for folds in ([fold_scores(1, 1.0)], []))
+    wide, empty = (scores_table(backtest_content(folds, "original")) for folds in ([fold_scores(1, 1.0)], []))
     shared = [pa.Table.from_pandas(table[list(none)], preserve_index=False).schema for table in (some, none)]
 
     assert len(none) == len(empty) == 0

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import symmetric_forecasts
 
-from spline_lstm.run.errors import InsufficientDataError
 from spline_lstm.scores.evaluation import evaluate_forecasts
 
 NAMES = ("load", "oil")
@@ -213,11 +212,3 @@ def test_undefined_scores_are_null_in_json():
     for name in ("mape", "wape", "r2", "mase", "skill"):
         assert tables["metrics"][name] is None
     assert json.loads(json.dumps(tables, allow_nan=False)) == tables
-
-
-def test_a_test_split_without_observed_targets_is_refused():
-    nothing = np.full((2, 3), np.nan)
-    forecasts = symmetric_forecasts(np.zeros(2, int), np.arange(2), nothing, np.zeros((2, 3)))
-
-    with pytest.raises(InsufficientDataError, match="test split must hold observed targets"):
-        evaluate_forecasts(forecasts, {"naive": np.zeros((2, 3))}, ("load",), np.ones(1))

@@ -1,4 +1,4 @@
-"""Whether covariates of the clock and the year are used: where they help on validation windows."""
+"""From windows to a fit that can begin: closed forms, the model, and whether covariates of the clock are used."""
 
 from __future__ import annotations
 
