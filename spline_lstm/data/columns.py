@@ -172,6 +172,7 @@ def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
             advice = f"Did you mean {near[0]!r}? Call it {name!r}." if near else f"Call one {name!r}."
             or_param = f"name {'it' if near else 'another'} in data or covariates of params.yaml"
             if len(found) == 1 and set(found[0]) & set(SEPARATORS):
-                advice, or_param = "Separate cells by commas, and write decimals with a point.", ""
+                advice = "Separate cells by commas, and write decimals with a point and thousands without one."
+                or_param = ""
             shown = f"{', '.join(map(str, found[:20]))!s:.300}"
             raise DataError(f"`{path}` must have a column {name!r}. Received: columns {shown}. {advice}", or_param)

@@ -28,6 +28,8 @@ DAY = pd.Timedelta("1D")
 BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
 JITTER_OF_STEP = 0.05  # a median step this close to a common one is taken for it
 FEWEST_OF_LABELS, FEWEST_NEIGHBOURS = 0.4, 0.2  # of a step that fits all timestamps, to be theirs
+MOST_OF_WEEK = pd.Timedelta("5D")  # between rows of some days of each week, on average: a weekly one may move by a day
+LEAST_BUSINESS = 0.99  # share of business days: a Saturday that is one now and then leaves the step
 MOST_DAYS_APART = 6  # of the days of months, from either end, that rows of one a month may have
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
@@ -41,8 +43,8 @@ def vote_frequency(rows: Table) -> str:
     unusual = isinstance(offset, pd.tseries.offsets.Tick) and pd.Timedelta(offset) not in COMMON_STEPS
     if unusual and not pd.infer_freq(heads[0]):
         log.warning(
-            "no usual step fits the timestamps: %s is the mean of what lies between them; "
-            "give data.frequency if they are due otherwise",
+            "no usual step fits the timestamps: %s is what mostly lies between them; "
+            "give data.frequency if they are due otherwise, a longer one where they come in bursts",
             found,
         )
     return found
@@ -75,13 +77,14 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     step = apart[few].sum() / steps[few].sum()
     if months := _months(timestamps):
         return months
-    if abs(step / pd.Timedelta("1D") - 1) < JITTER_OF_STEP and (timestamps.dayofweek < 5).all():
+    if abs(step / DAY - 1) < JITTER_OF_STEP and np.mean(timestamps.dayofweek < 5) >= LEAST_BUSINESS:
         return "B"
     if thinned := _thinned(timestamps):
         return thinned
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
     if abs(nearest / step - 1) > JITTER_OF_STEP:
-        nearest = max(step.round("1s"), pd.Timedelta("1ms"))
+        are_dates = (timestamps == timestamps.normalize()).all()
+        nearest = max(step.round("1D"), DAY) if are_dates else max(step.round("1s"), pd.Timedelta("1ms"))
     return pd.tseries.frequencies.to_offset(nearest).freqstr
 
 
@@ -117,7 +120,7 @@ def _thinned(timestamps: pd.DatetimeIndex) -> str | None:
     if step not in COMMON_STEPS:
         return None
     labels = pd.date_range(timestamps[0], timestamps[-1], freq=step)
-    few_days = step == DAY and timestamps.dayofweek.nunique() < 7
+    few_days = step == DAY and timestamps.dayofweek.nunique() < 7 and apart.mean() <= MOST_OF_WEEK.value
     if few_days:
         labels = labels[np.isin(labels.dayofweek, timestamps.dayofweek)]
     neighbours = np.mean(apart == step.value) >= FEWEST_NEIGHBOURS

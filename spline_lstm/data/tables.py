@@ -29,7 +29,8 @@ DAY = pd.Timedelta("1D")
 MIDNIGHT_BEFORE = "24:00"
 OF_NUMBERS = "Convert the numbers, as pandas.to_datetime does with the unit and origin that they count from."
 PERIOD = r"(?:[Qq]\d[- ]?\d{4}|\d{4}[- ]?[QqWw]\d{1,2})"  # Q1 1990, 1990Q1, 2015-W01
-OFFSET = r"[T ]\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"  # of an ISO 8601 timestamp
+OFFSET = r"(?:Z|[+-]\d{2}(?::?\d{2})?)$"
+HAS_OFFSET = rf"[T ]\d{{2}}.*{OFFSET}"  # an ISO 8601 timestamp
 
 
 @dataclass(frozen=True)
@@ -227,9 +228,12 @@ def _timestamps(
 ) -> tuple[pd.DatetimeIndex, str, np.ndarray]:
     """Timestamps without offset, the time zone of their clock and calendar, and which rows told it, `(rows,)`.
 
-    Where each of these is a midnight in `data.timezone`, they are dates: a day is one whatever the clocks do in it.
+    Where each of these is a midnight, in `data.timezone` or as it is written with its offset, they are dates: a day is
+    one whatever the clocks do in it.
     """
+    written = None
     if isinstance(column.dtype, pd.DatetimeTZDtype):
+        written = column.dt.tz_localize(None)
         column = column.dt.tz_convert("UTC")  # a message could not show a local time after the last UTC one
     pattern = params.timestamp_format or "ISO8601"
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -240,6 +244,8 @@ def _timestamps(
         column = column.astype("string")
         utc = _have_offsets(column, params.timestamp_format)
         parsed = pd.to_datetime(column, format=pattern, errors="coerce", utc=utc)
+        if utc and not params.timestamp_format:
+            written = pd.to_datetime(column.str.replace(OFFSET, "", regex=True), format="ISO8601", errors="coerce")
     if parsed.isna().any():
         advice, or_param = _advice_on_time(column, column[parsed.isna()].iloc[0], params.timestamp_format)
         _require_each(parsed.notna(), column, f"timestamps ({pattern})", advice, or_param=or_param)
@@ -248,8 +254,9 @@ def _timestamps(
     _require_each((index.year >= 1678) & (index.year <= 2261), column, "years from 1678 to 2261", "Mend the row.")
     local = index if index.tz is None else _converted(index, params.timezone).tz_localize(None)
     telling = _telling(local.as_unit("ns").asi8, known)
-    if (local == local.normalize())[telling].all():
-        return local.as_unit("ns"), "UTC", telling
+    for times in (local, local if written is None else pd.DatetimeIndex(written)):
+        if (times == times.normalize())[telling].all():
+            return times.as_unit("ns"), "UTC", telling
     if index.tz is None:
         index = _localized(index, column, params.timezone)
     return index.tz_convert("UTC").tz_localize(None).as_unit("ns"), params.timezone, telling
@@ -300,7 +307,7 @@ def _have_offsets(column: pd.Series, timestamp_format: str | None) -> bool:
     """Whether timestamps carry a UTC offset: all of them, or none."""
     if timestamp_format:
         return "%z" in timestamp_format or "%Z" in timestamp_format
-    have = column.str.contains(OFFSET, na=False).to_numpy(dtype=bool)
+    have = column.str.contains(HAS_OFFSET, na=False).to_numpy(dtype=bool)
     if have.any():
         rule = "a UTC offset in every timestamp or in none"
         _require_each(have | column.isna(), column, rule, "Write them all alike.")

@@ -373,7 +373,8 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
             f"{needed} steps or more. Received: {end - start} steps, {windows.dropped} windows"
             f"{' and all dropped for gaps' if windows.dropped else ''}. "
-            f"Give more data, enlarge split.{name}, or shorten {shorter}."
+            f"{'Give a longer data.frequency' if windows.dropped else 'Give more data'}, enlarge split.{name}, "
+            f"or shorten {shorter}."
         )
     if not some_observed:
         raise error(

@@ -121,8 +121,8 @@ def _bound(bounds: np.ndarray) -> Any:
 
 
 def _origin(given: Any, value: Any) -> str:
-    if given is None and value is not None:
-        return "derived"
+    if given is None:
+        return "derived" if value is not None else "not given"
     return "given" if given == value else f"given as {_value(given)}"
 
 

@@ -42,8 +42,10 @@ def skill_of(scores: Mapping[str, Any]) -> str:
 
 
 def time_format(times: pd.DatetimeIndex) -> str:
-    """How such times are written: without a time of day where none of them has one."""
-    return "%Y-%m-%d" if (times == times.normalize()).all() else "%Y-%m-%d %H:%M"
+    """How such times are written: without a time of day, or seconds, where none of them has any."""
+    if (times == times.normalize()).all():
+        return "%Y-%m-%d"
+    return "%Y-%m-%d %H:%M" if (times == times.floor("min")).all() else "%Y-%m-%d %H:%M:%S"
 
 
 def listed(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from spline_lstm.data.prepared import Series
 
 MOST_WINDOWS = 1 << 10  # of a row, evenly spread
+TOLD = 0.05  # of a range, or of a spread: less than that widens intervals without a word
 
 
 def surprises(run: Series, new: Series, rows: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
@@ -36,8 +37,8 @@ def surprises(run: Series, new: Series, rows: np.ndarray, origins: np.ndarray) -
         outside = max(level - high, low - level, 0.0) / max(high - low, 1e-9)
         ratio = max(spread / max(widest, 1e-9), 1.0)
         factors[index] = (1 + outside) * ratio
-        found = [f"its level lies {outside:.1f} ranges outside of all values"] if outside else []
-        found += [f"its spread is {ratio:.1f} times the largest one"] if ratio > 1 else []
+        found = [f"its level lies {outside:.1f} ranges outside of all values"] if outside >= TOLD else []
+        found += [f"its spread is {ratio:.1f} times the largest one"] if ratio >= 1 + TOLD else []
         if found:
             unusual[new.names[row]] = " and ".join(found)
     return factors, unusual

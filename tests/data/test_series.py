@@ -307,19 +307,31 @@ def test_offsets_may_follow_a_change_of_clocks(folder):
 
 @pytest.mark.parametrize("frequency", ["D", "B", "W-SUN", "MS", "ME", "QS-OCT"])
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Sydney"])
-@pytest.mark.parametrize("offsets", [False, True])
-def test_dates_stay_dates_whatever_the_clocks_do(folder, frequency, zone, offsets):
+@pytest.mark.parametrize(("offsets", "named"), [(False, True), (True, True), (True, False)])
+def test_dates_stay_dates_whatever_the_clocks_do(folder, frequency, zone, offsets, named):
     """In Sao Paulo, clocks changed at midnight, so that some days had none."""
     dates = pd.date_range("2016-04-01", periods=120, freq=frequency)
     written = dates.tz_localize(zone, nonexistent="NaT", ambiguous=True) if offsets else dates
     times = written[written.notna()].strftime("%Y-%m-%dT%H:%M:%S%z")
 
-    panel = read_rows(folder, times, np.arange(len(times)), timezone=zone)
+    panel = read_rows(folder, times, np.arange(len(times)), timezone=zone if named else "UTC")
 
     assert (panel.timestamps == dates).all()
     assert panel.timezone == "UTC"
     assert panel.frequency == frequency or len(times) < len(dates)
     assert np.isnan(panel.values).sum() == len(dates) - len(times)
+
+
+def test_midnights_of_the_zone_that_a_parquet_names_are_dates(folder):
+    dates = pd.date_range("2023-04-03", "2024-04-14")
+    pd.DataFrame({"time": dates.tz_localize("Europe/Berlin"), "load": 1.0 * np.arange(len(dates))}).to_parquet(
+        folder / "zoned.parquet"
+    )
+
+    panel = read(folder / "zoned.parquet")
+
+    assert (panel.timestamps == dates).all()
+    assert panel.values.tolist() == list(range(len(dates)))
 
 
 def test_an_offset_in_some_rows_only_is_refused(folder):
@@ -720,6 +732,33 @@ def test_dates_of_some_days_of_the_week_have_a_step_of_a_day(folder, weekdays):
     days = days[days.dayofweek.isin(weekdays)]
 
     assert infer_frequency(days) == infer_frequency(days[np.r_[:30, 33:70, 75 : len(days)]]) == "D"
+
+
+@pytest.mark.parametrize("moved", [{46: -1}, {46: 1, 98: 1, 150: 1}, {5 * n: -1 for n in range(60)}, {9: -1, 60: 1}])
+def test_weeks_of_which_some_move_to_another_day_stay_weeks(folder, moved):
+    days = pd.date_range("2015-01-01", periods=300, freq="W-THU").to_series(index=range(300))
+    days += pd.to_timedelta(pd.Series(moved).reindex(range(300)).fillna(0), unit="D")
+
+    panel = read_rows(folder, days, np.arange(300.0))
+
+    assert panel.frequency == "7D"
+    assert panel.values.tolist() == list(range(300))
+
+
+def test_a_saturday_among_business_days_leaves_their_step(folder):
+    days = pd.bdate_range("2020-01-01", periods=600).union([pd.Timestamp("2020-05-16")])
+
+    panel = read_rows(folder, days, np.arange(601.0), aggregate="sum")
+
+    assert (panel.frequency, len(panel.values), np.isnan(panel.values).sum()) == ("B", 600, 0)
+    assert panel.values.sum() == np.arange(601).sum()
+
+
+def test_dates_at_uneven_intervals_have_a_step_of_whole_days(folder):
+    apart = np.random.default_rng(0).integers(2, 6, size=200)
+    days = START + pd.to_timedelta(np.cumsum(apart), unit="D")
+
+    assert pd.Timedelta(read_rows(folder, days, np.arange(200.0)).frequency) % pd.Timedelta("1D") == pd.Timedelta(0)
 
 
 @pytest.mark.parametrize("step", ["D", "h", "7D", "15min", "12h"])

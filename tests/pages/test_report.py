@@ -234,7 +234,7 @@ def test_settings_are_told_apart_by_whether_they_were_given(tmp_path):
     assert rows["`data.closed`"] == ("none", "derived")
     assert rows["`covariates.past`"] == ("none", "given")
     assert rows["`covariates.calendar`"] == ("false", "derived")
-    assert rows["`covariates.holidays`"] == ("none", "given")
+    assert rows["`covariates.holidays`"] == ("none", "not given")
 
 
 def test_baselines_that_are_the_same_are_said_to_be(tmp_path):
