@@ -15,7 +15,6 @@ import pandas as pd
 from spline_lstm.data.calendar import hours_of_day
 from spline_lstm.data.closed import following_timestamps
 from spline_lstm.data.faults import Fault, sound_rows
-from spline_lstm.data.gaps import runs
 from spline_lstm.data.prepared import Series, fitted, load_prepared
 from spline_lstm.data.preprocessing import prepare_for_forecast
 from spline_lstm.data.series import Panel, read_panel
@@ -129,7 +128,9 @@ def _forecast_table(
     open_steps = source.filled.open_steps(series.layout.positions(rows, origins))
     factors, unusual = surprises(seen, series, rows, origins) if seen else (np.ones(len(rows)), {})
     unseen = set(names).difference(seen.names) if seen else set()
-    warnings = _warnings(sorted(unseen), unusual, dict(zip(names, open_steps, strict=True)))
+    behind = origins.max() - origins
+    ended = {name: count for name, count in zip(names, behind.tolist(), strict=True) if count >= steps}
+    warnings = _warnings(sorted(unseen), unusual, dict(zip(names, open_steps, strict=True)), ended)
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
@@ -165,14 +166,20 @@ def _recorded_intervals(paths: RunPaths, horizon: int) -> RecordedIntervals:
         ) from error
 
 
-def _warnings(unseen: Sequence[str], unusual: Mapping[str, str], open_steps: Mapping[str, int]) -> list[str]:
-    """What makes forecasts less sure, of each series; all are logged, too."""
+def _warnings(
+    unseen: Sequence[str], unusual: Mapping[str, str], open_steps: Mapping[str, int], ended: Mapping[str, int]
+) -> list[str]:
+    """What makes forecasts less sure, or of no use, of each series; all are logged, too."""
     warnings = [f"{name}: the run has no such series; its intervals are those of all together" for name in unseen]
     warnings += [f"{name}: {what} that the run has seen; intervals are wider" for name, what in unusual.items()]
     warnings += [
         f"{name}: its newest {count} steps are missing; intervals are as wide as those of later steps"
         for name, count in open_steps.items()
         if count
+    ]
+    warnings += [
+        f"{name}: it ends {count} steps before the newest series, and all of its forecast lies in the past of that one"
+        for name, count in ended.items()
     ]
     for warning in warnings[:MOST_LOGGED]:
         log.warning("%s", warning)
@@ -187,29 +194,11 @@ def _usable_rows(series: Series, drop: bool) -> np.ndarray:
     Raises:
         DataError: A row is not so and may not be left out, or none is.
     """
-    settings, rows = series.settings, np.arange(len(series.names))
-    usable = series.source.filled.usable(
-        rows, series.layout.ends[rows] - 1, settings.lookback, settings.longest_gap, settings.max_missing
-    )
     faults = {
-        name: Fault(f"have all known covariates over the horizon of {settings.horizon} steps", what)
+        name: Fault(f"have all known covariates over the horizon of {series.settings.horizon} steps", what)
         for name, what in series.lacking.items()
     }
-    rule = (
-        f"have no gap over {settings.longest_gap} steps and at most {settings.max_missing:.0%} missing in its last "
-        f"{settings.lookback} steps"
-    )
-    faults |= {series.names[row]: Fault(rule, _missing(series, row)) for row in np.flatnonzero(~usable)}
-    return np.flatnonzero(sound_rows(series.names, faults, drop))
-
-
-def _missing(series: Series, row: int) -> str:
-    """What its newest window lacks."""
-    begin, end = series.layout.offsets[[row, row + 1]]
-    missing, lookback = ~series.source.filled.observed[begin:end], series.settings.lookback
-    starts, ends = runs(missing)
-    longest = (ends - starts)[ends > len(missing) - lookback].max()
-    return f"{missing[-lookback:].sum()} missing, and a gap of {longest} steps"
+    return np.flatnonzero(sound_rows(series.names, {**faults, **series.newest_gaps()}, drop))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,6 +24,7 @@ from stages._run import current_run, plain_parser, run
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 10  # series; of more, those that miss most
+FAR_OUT, MOST_FAR_OUT = 20, 0.01  # times the range of 19 of 20 values, and the share of values that lie so far out
 
 
 def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
@@ -37,7 +38,9 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     _log_covariates(findings["covariates"])
     _log_seasons(prepared.settings)
     _log_lacking(prepared.lacking, params.windows.horizon)
+    _log_newest_gaps(prepared)
     _log_bounds(prepared, params.data)
+    _log_outliers(prepared)
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -157,6 +160,34 @@ def _log_lacking(lacking: Mapping[str, str], horizon: int) -> None:
             "give rows with them and an empty target, or name them in covariates.past",
             *(horizon, name, what, f", and {len(lacking) - 1} others lack some" if len(lacking) > 1 else ""),
         )
+
+
+def _log_newest_gaps(prepared: Prepared) -> None:
+    """Tell before a training what would end the run after it."""
+    if faults := prepared.newest_gaps():
+        name, fault = next(iter(faults.items()))
+        log.warning(
+            "no forecast of %s beyond the data: it %s; received: %s%s. %s",
+            *(name, f"must {fault.rule}", fault.received),
+            *(f". So it is with {len(faults) - 1} more" if len(faults) > 1 else "", fault.advice),
+        )
+
+
+def _log_outliers(prepared: Prepared) -> None:
+    """Name a few values that lie far from all others, as a wrong unit or a mark for nothing would."""
+    found, layout = [], prepared.layout
+    for name, row, start in zip(prepared.names, layout.split(prepared.values), layout.starts, strict=False):
+        low, middle, high = np.quantile(row[~np.isnan(row)], [0.025, 0.5, 0.975])
+        far = np.flatnonzero(np.abs(row - middle) > FAR_OUT * (high - low))
+        if high > low and 0 < far.size <= MOST_FAR_OUT * row.size:
+            found.append((name, len(far), row[far[0]], prepared.timestamps[start + far[0]]))
+    for name, count, value, when in found[:MOST_LOGGED]:
+        log.warning(
+            "%s: %d values lie far from all others, first %g in the step of %s: if they are wrong, empty their cells",
+            *(name, count, value, when),
+        )
+    if len(found) > MOST_LOGGED:
+        log.warning("and of %d more series", len(found) - MOST_LOGGED)
 
 
 def _log_bounds(prepared: Prepared, data: DataParams) -> None:

@@ -19,11 +19,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fault:
-    """What a series breaks: it must do as the rule says, and something else was received."""
+    """What a series breaks: it must do as the rule says, and something else was received; and what to do then."""
 
     rule: str
     received: str
     error: type[DataError] = DataError
+    advice: str = "Mend the data."
 
     def __str__(self) -> str:
         return f"must {self.rule}; received: {self.received}"
@@ -46,7 +47,7 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
         received = f"{low:g} in every row" if low == high else f"{low} to {high}, too close to tell apart"
         return Fault("vary", received)
     if len(values) < shortest:
-        return Fault(f"have {shortest} steps", str(len(values)), InsufficientDataError)
+        return Fault(f"have {shortest} steps", str(len(values)), InsufficientDataError, "Give more rows.")
     if np.isnan(head).all():
         return Fault("hold observations in the train split", "none")
     known = head[~np.isnan(head)]
@@ -104,8 +105,7 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
         error = (
             NothingToLearnError if drop and any(each.error is DataError for each in faults.values()) else fault.error
         )
-        advice = "Give more rows." if fault.error is InsufficientDataError else "Mend the data."
-        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {advice}", or_param)
+        raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {fault.advice}", or_param)
     for name, fault in faults.items():
         log.warning("left out: %s %s", name, fault)
     return np.array([name not in faults for name in names])

@@ -11,7 +11,8 @@ import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from spline_lstm.data.covariates import Covariates
-from spline_lstm.data.gaps import FilledSeries
+from spline_lstm.data.faults import Fault
+from spline_lstm.data.gaps import FilledSeries, runs
 from spline_lstm.data.grid import MOST_STEPS
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.roles import Encoding
@@ -138,6 +139,26 @@ class Series:
     def units(self, scale: str) -> np.ndarray:
         """`(rows to forecast,)`, what errors are divided by on such a scale of scores."""
         return np.ones_like(self.spread) if scale == "original" else self.spread
+
+    def newest_gaps(self) -> dict[str, Fault]:
+        """Why rows cannot be forecast beyond their end, by their names: too little of their newest window is known."""
+        settings, rows = self.settings, np.arange(len(self.names))
+        limits = settings.lookback, settings.longest_gap, settings.max_missing
+        usable = self.source.filled.usable(rows, self.layout.ends[rows] - 1, *limits)
+        return {self.names[row]: self._newest_gap(row) for row in np.flatnonzero(~usable)}
+
+    def _newest_gap(self, row: int) -> Fault:
+        begin, end = self.layout.offsets[[row, row + 1]]
+        missing, settings = ~self.source.filled.observed[begin:end], self.settings
+        starts, ends = runs(missing)
+        longest = (ends - starts)[ends > len(missing) - settings.lookback].max()
+        open_end = missing[-1] and ends[-1] - starts[-1] > settings.longest_gap
+        return Fault(
+            f"have no gap over {settings.longest_gap} steps and at most {settings.max_missing:.0%} missing in its last "
+            f"{settings.lookback} steps",
+            f"{missing[-settings.lookback :].sum()} missing, and a gap of {longest} steps",
+            advice="Remove its last rows, which hold no value." if open_end else "Mend the data.",
+        )
 
     def seen_by(self: Kind, training: Mapping[str, Any]) -> Kind:
         """The same with the covariates that a trained model was given; see `training.json`."""
