@@ -242,9 +242,24 @@ def test_a_series_that_the_run_does_not_know_is_forecast_with_a_warning(panel_ru
     assert expected in done.stderr
 
 
+def test_a_series_that_ended_long_before_the_others_is_forecast_with_a_warning(panel_run):
+    table = panel()
+    south = table.index[table["site"] == "south"]
+    table.loc[south[-HORIZON - 10 : -HORIZON], ["load", "wind"]] = np.nan
+
+    done = forecast(panel_run, table)
+
+    assert outcome(done)["warnings"] == [
+        "south: it ends 10 steps before the newest series, and all of its forecast lies in the past of that one"
+    ]
+    found = pd.read_csv(panel_run.path / "out.csv").groupby("series_id")["timestamp"]
+    assert found.max()["south"] < found.min()["north"]
+
+
 def test_where_no_series_may_be_dropped_prices_that_end_early_are_an_error(panel_run, tmp_path):
     project = panel_run.copy(tmp_path / "project")
     project.set(data__on_bad_series="fail")
+    assert project.stage("preprocess").returncode == 0
 
     assert_clear_failure(project.stage("forecast"), 25, "'south'", "'price'", "2024-01-09 10:00:00", "on_bad_series")
 

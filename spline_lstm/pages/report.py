@@ -34,6 +34,7 @@ POOLED = ("mae", "rmse", "wape", "bias")  # of several series, these make sense 
 SERIES_SCORES = ("mae", "rmse", "mape", "mase", "r2")
 MOST_SERIES, MOST_WITHOUT = 20, 10  # in a table; of more, the best and the worst, half of each
 FORECAST_DIGITS = 6
+CLEARLY_LESS = 0.05  # of the mean absolute error
 ENDS_OF_ONE, ENDS_OF_MANY = 5, 1  # steps from the begin and from the end of a forecast
 
 
@@ -115,13 +116,27 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
         if scores["baselines"][name][measure]
     )
     of_several = ", relative to the best baseline of each series, on average" if several else ""
-    return f"{head}\n\nRMSE of the model{of_several}: {against}. {_sureness(scores['metrics'])}{held}"
+    text = f"RMSE of the model{of_several}: {against}. {_sureness(scores['metrics'])}{_by_absolute_error(scores)}{held}"
+    return f"{head}\n\n{text}"
 
 
 def _beside(error: float, baseline: Mapping[str, Any], measure: str, label: str) -> str:
     other, margin = baseline[measure], baseline["skill_margin"]
     doubt = "" if margin is None else f" (± {100 * margin:.1f})"
     return f"{abs(1 - error / other):.1%}{doubt} {'below' if error < other else 'above'} {label}"
+
+
+def _by_absolute_error(scores: Mapping[str, Any]) -> str:
+    """What to say where a baseline has clearly smaller absolute errors: squares hide it, by which all is learned."""
+    mine, labels = scores["metrics"]["mase"], baseline_labels(scores["baselines"])
+    errors = {label: scores["baselines"][name]["mase"] for name, label in labels.items()}
+    least = min((label for label in labels.values() if errors[label] is not None), key=errors.__getitem__, default="")
+    if mine is None or not least or errors[least] >= (1 - CLEARLY_LESS) * mine:
+        return ""
+    return (
+        f"By the mean absolute error (MASE), which a few large misses rule less, {least} errs "
+        f"{1 - errors[least] / mine:.0%} less than the model. "
+    )
 
 
 def _sureness(metrics: Mapping[str, Any]) -> str:

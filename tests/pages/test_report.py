@@ -9,7 +9,7 @@ from finished_runs import HORIZON, finished_run, hourly, with_training
 from spline_lstm.pages.report import _verdict, render_report
 from spline_lstm.run.contract import PICTURES
 
-RIDGE, NAIVE = {"rmse": 2.0, "relative_rmse": 1.0}, {"rmse": 3.0, "relative_rmse": 1.5}
+RIDGE, NAIVE = {"rmse": 2.0, "relative_rmse": 1.0, "mase": 0.9}, {"rmse": 3.0, "relative_rmse": 1.5, "mase": 0.9}
 
 
 def rows_of(page: str, header: str) -> list[list[str]]:
@@ -51,7 +51,7 @@ def section(page: str, title: str) -> str:
 def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
     skill = {"skill": 1 - rmse / 2, "skill_margin": margin}
     scores = {
-        "metrics": {"rmse": rmse, "relative_rmse": rmse / 2, "coverage": 0.9, **skill},
+        "metrics": {"rmse": rmse, "relative_rmse": rmse / 2, "mase": 0.9, "coverage": 0.9, **skill},
         "best_baseline": "ridge",
         "baselines": {"seasonal_naive": {**NAIVE, **skill, "skill": 0.9}, "ridge": {**RIDGE, **skill}},
         "per_series": {"load": skill},
@@ -90,7 +90,7 @@ def test_a_baseline_that_errs_by_rounding_alone_has_no_multiples(mase, expected)
 def test_a_baseline_that_is_clearly_better_is_named_though_another_one_is_best():
     doubtful, clear = {"skill": -0.3, "skill_margin": 0.5}, {"skill": -0.1, "skill_margin": 0.0}
     scores = {
-        "metrics": {"rmse": 2.2, "relative_rmse": 1.3, "coverage": 0.9, **doubtful},
+        "metrics": {"rmse": 2.2, "relative_rmse": 1.3, "mase": 0.9, "coverage": 0.9, **doubtful},
         "best_baseline": "seasonal_naive",
         "baselines": {"seasonal_naive": {**NAIVE, **doubtful}, "ridge": {**RIDGE, **clear}},
         "per_series": {"load": doubtful},
@@ -121,6 +121,20 @@ def test_errors_of_several_units_are_pooled_nowhere(tmp_path):
     assert "Targets differ in their units" in section(mixed, "Scores")
     assert "|  | relative RMSE | MAE | RMSE |" in one
     assert "standard deviations of the train split, as several target columns have no unit in common" in one
+
+
+def test_a_baseline_of_clearly_smaller_absolute_errors_is_named(tmp_path):
+    run = finished_run(hourly(), tmp_path, errors=(2.0, 4.0))
+    first, *_ = run.scores["baselines"]
+    said = (
+        "By the mean absolute error (MASE), which a few large misses rule less, off by 2 errs 20% less than the model."
+    )
+    mine = run.scores["metrics"]["mase"]
+
+    for share, there in ((0.8, True), (0.96, False)):
+        smaller = {**run.scores["baselines"], first: {**run.scores["baselines"][first], "mase": share * mine}}
+        verdict = render_report(replace(run, scores={**run.scores, "baselines": smaller})).split("\n\n")[2]
+        assert (said in verdict) == there
 
 
 def test_of_several_series_every_comparison_is_free_of_units(tmp_path):
