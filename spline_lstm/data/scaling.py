@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from spline_lstm.data.layout import Layout
 from spline_lstm.run.errors import DataError
 
 FEWEST_CYCLES = 5
+SURE_STEPS, MANY_STRETCHES = 28, 30  # a spread of so many steps is sure enough; so many stretches must be left
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
 IN_ORDER = 0.7  # correlation of their ranks, in which a few outliers have no weight
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
@@ -116,7 +118,8 @@ class StandardScaler:
 def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
     """Whether rows are positive, and the standard deviation within a cycle grows with its mean, nearly in proportion.
 
-    Then logarithms have one spread (Box & Cox 1964, with the power decided between 0 and 1 only).
+    Then logarithms have one spread (Box & Cox 1964, with the power decided between 0 and 1 only). Of short cycles
+    several are taken together where there are many: a spread of few steps is chance, which hides the proportion.
 
     Args:
         train: `(steps,)` each, NaN where nothing was observed.
@@ -126,8 +129,9 @@ def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
     for row in train:
         if np.nanmin(row, initial=np.inf) <= 0:
             return False
-        cycles = row[len(row) % cycle :].reshape(-1, cycle)
-        cycles = cycles[np.isnan(cycles).sum(axis=1) <= cycle // 2]
+        at_once = max(1, min(math.ceil(SURE_STEPS / cycle), len(row) // (MANY_STRETCHES * cycle)))
+        cycles = row[len(row) % (at_once * cycle) :].reshape(-1, at_once * cycle)
+        cycles = cycles[np.isnan(cycles).sum(axis=1) <= at_once * cycle // 2]
         level, spread = np.nanmean(cycles, axis=1), np.nanstd(cycles, axis=1)
         level, spread = np.log(level[spread > 0]), np.log(spread[spread > 0])
         if len(level) >= FEWEST_CYCLES and level.std() > 0 and spread.std() > 0:

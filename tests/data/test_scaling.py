@@ -145,6 +145,28 @@ def test_logarithms_are_for_spreads_in_proportion_to_a_positive_level(row, follo
     assert spread_follows_level([gaps, row], 12) == follows
 
 
+STEPS = np.arange(1400)
+KINDS = {  # of series with a week, by standard normal numbers, and how often they are to be learned from logarithms
+    "of a level that wanders": (lambda wander, z: np.exp(0.04 * wander.cumsum() + 0.15 * z), 0.8, 1),
+    "that grow": (lambda wander, z: np.exp(STEPS / 700 + 0.2 * z), 0.95, 1),
+    "of additive noise": (lambda wander, z: np.exp(0.02 * wander.cumsum()) + 0.2 * z.clip(-3, 3) + 0.7, 0, 0.02),
+    "that grow by additive noise": (lambda wander, z: 1 + STEPS / 280 + 0.15 * z, 0, 0.02),
+    "that wander without proportion": (lambda wander, z: 500 + 2 * wander.cumsum() + z, 0, 0.02),
+    "with a few outliers": (lambda wander, z: (10 + z.clip(-3, 3)) * np.where(STEPS % 450 == 9, 1000, 1), 0, 0.02),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cycle", [4, 7])
+def test_short_cycles_are_enough_to_tell_noise_in_proportion_from_others(kind, cycle):
+    make, least, most = KINDS[kind]
+    rows = [make(*np.random.default_rng(seed).normal(size=(2, len(STEPS)))) for seed in range(40)]
+
+    found = [spread_follows_level([row + max(0, 0.1 - row.min())], cycle) for row in rows]
+
+    assert least <= np.mean(found) <= most
+
+
 @pytest.mark.parametrize("times", [3, 10, 1000])
 @pytest.mark.parametrize("outliers", [1, 3])
 def test_a_few_outliers_ask_for_no_logarithms(times, outliers):
