@@ -26,7 +26,8 @@ from spline_lstm.run.params import DataParams, Params
 
 LONGEST_LOOKBACK = 480
 FEWEST_STEPS = 4  # of a cycle whose spread is compared with its level
-TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans at most a tenth of the train rows
+TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans a tenth of the train rows, if no season asks for more
+LEAST_OF_MANY = 12  # steps of it, or a tenth of those of all series together
 
 
 def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared:
@@ -228,7 +229,10 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
     typical = int(np.median([len(row) for row in rows])) if rows else train
     given, horizon = params.gaps.seasons, params.windows.horizon
     seasons = infer_seasons(rows, panel.timestamps[:train]) if given is None else given
-    lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons)
+    # Many short rows teach as much as a long one, but each must hold a window.
+    together = sum(map(len, rows)) // TRAIN_SHARE_OF_LOOKBACK
+    least = min(LEAST_OF_MANY, together, int(panel.layout.lengths.min()) - horizon)
+    lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons, least)
     used, voters = held_once(seasons, lookback), longest_rows(rows)
     season = best_repeated(voters, used)
     log = spread_follows_level(voters, max(season, FEWEST_STEPS)) if params.data.log is None else params.data.log
@@ -251,10 +255,10 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
     )
 
 
-def _derived_lookback(train: int, horizon: int, seasons: Sequence[float]) -> int:
+def _derived_lookback(train: int, horizon: int, seasons: Sequence[float], least: int = 2) -> int:
     """A tenth of the train rows in whole seasons of the shortest kind, or more to hold longer ones twice, or once."""
     most = max(1, min(LONGEST_LOOKBACK, (train - horizon) // 2))
-    wanted = min(most, max(train // TRAIN_SHARE_OF_LOOKBACK, 2))
+    wanted = min(most, max(train // TRAIN_SHARE_OF_LOOKBACK, least, 2))
     fitting = [season for season in seasons if round(season) <= most]
     if not fitting:
         return most if seasons else wanted
