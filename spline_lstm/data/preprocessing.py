@@ -27,7 +27,7 @@ from spline_lstm.run.params import DataParams, Params
 LONGEST_LOOKBACK = 480
 FEWEST_STEPS = 4  # of a cycle whose spread is compared with its level
 TRAIN_SHARE_OF_LOOKBACK = 10  # a derived lookback spans a tenth of the train rows, if no season asks for more
-LEAST_OF_MANY = 12  # steps of it, or a tenth of those of all series together
+LEAST_OF_MANY = 12  # steps of it where all rows together have ten times as many, and each holds a window
 
 
 def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared:
@@ -229,9 +229,7 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
     typical = int(np.median([len(row) for row in rows])) if rows else train
     given, horizon = params.gaps.seasons, params.windows.horizon
     seasons = infer_seasons(rows, panel.timestamps[:train]) if given is None else given
-    # Many short rows teach as much as a long one, but each must hold a window.
-    together = sum(map(len, rows)) // TRAIN_SHARE_OF_LOOKBACK
-    least = min(LEAST_OF_MANY, together, int(panel.layout.lengths.min()) - horizon)
+    least = min(LEAST_OF_MANY, sum(map(len, rows)) // TRAIN_SHARE_OF_LOOKBACK, _shortest(panel, train) - horizon)
     lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons, least)
     used, voters = held_once(seasons, lookback), longest_rows(rows)
     season = best_repeated(voters, used)
@@ -253,6 +251,13 @@ def _resolve(params: Params, panel: Panel, train: int) -> Settings:
         closed=panel.closed,
         timezone=panel.timezone,
     )
+
+
+def _shortest(panel: Panel, train: int) -> int:
+    """Steps of the shortest row that train rows know of, if those that have not ended in them go on to the end."""
+    starts, ends = panel.layout.starts, panel.layout.ends
+    lengths = np.where(ends < train, ends, len(panel.timestamps)) - starts
+    return int(lengths[starts < train].min(initial=len(panel.timestamps)))
 
 
 def _derived_lookback(train: int, horizon: int, seasons: Sequence[float], least: int = 2) -> int:

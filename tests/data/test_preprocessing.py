@@ -227,6 +227,23 @@ def test_a_series_that_training_does_not_see_changes_nothing_of_what_it_sees(tmp
             np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.parametrize(("length", "lookback"), [(40, 12), (15, 9), (8, 2)])
+def test_many_short_series_look_back_further_as_far_as_each_holds_a_window(tmp_path, length, lookback):
+    months = pd.date_range("2016-01-01", periods=40, freq="MS")
+    noise = np.random.default_rng(0).normal(size=(30, 40))
+    parts = [pd.DataFrame({"month": months, "item": f"{item:02}", "sold": row}) for item, row in enumerate(noise)]
+    parts[7] = parts[7].head(length)
+    settings = []
+    for late in ([], [parts[9].tail(4).assign(item="late")]):  # which begins in the test split
+        pd.concat([*parts, *late]).to_csv(tmp_path / "many.csv", index=False)
+        data = {"path": "many.csv", "timestamp": "month", "target": "sold", "series_id": "item"}
+        params = parse_params({"run_id": "many", "data": {**data, "on_bad_series": "drop"}, "windows": {"horizon": 6}})
+        panel = read_panel(tmp_path / "many.csv", params.data, split=params.split)
+        settings.append(prepare(panel, params).settings)
+
+    assert settings[0].lookback == settings[1].lookback == min(lookback, (28 - 6) // 2)
+
+
 def panel_of(tmp_path, drop=True, **columns):
     """Three series of 300 days whose load is noise, and what else is given; the last 5 days are ahead."""
     rng = np.random.default_rng(0)
