@@ -192,8 +192,9 @@ def _log_outliers(prepared: Prepared) -> None:
 
 def _log_bounds(prepared: Prepared, data: DataParams) -> None:
     """Tell of a bound that the data does not keep: forecasts would never reach what was observed."""
+    values = prepared.values[: prepared.layout.offsets[len(prepared.names)]]  # after them stand those of covariates
     for name, bound, beyond in (("minimum", data.minimum, np.less), ("maximum", data.maximum, np.greater)):
-        if not isinstance(bound, bool) and bound is not None and (count := int(beyond(prepared.values, bound).sum())):
+        if not isinstance(bound, bool) and bound is not None and (count := int(beyond(values, bound).sum())):
             log.warning(
                 "%d observed values lie beyond data.%s, %g, which no forecast will pass: mend the data or the bound",
                 *(count, name, bound),

@@ -242,6 +242,16 @@ def test_a_series_that_the_run_does_not_know_is_forecast_with_a_warning(panel_ru
     assert expected in done.stderr
 
 
+def test_bounds_are_of_targets_not_of_what_goes_with_them(project):
+    table = panel()
+    give(project, table.assign(wind=table["wind"] + 100), data__maximum=50)
+
+    done = project.stage("preprocess")
+
+    assert done.returncode == 0, done.stderr
+    assert "lie beyond" not in done.stderr
+
+
 def test_a_series_that_ended_long_before_the_others_is_forecast_with_a_warning(panel_run):
     table = panel()
     south = table.index[table["site"] == "south"]

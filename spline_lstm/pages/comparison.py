@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from spline_lstm.pages.figures import ACTUAL, colors, finish, legend, marker, panels
-from spline_lstm.pages.labels import listed, number, table, time_format
+from spline_lstm.pages.labels import give_or_take, listed, number, table, time_format
 from spline_lstm.scores.compare import Comparison, RunScore
 from spline_lstm.scores.doubt import CONFIDENCE
 
@@ -80,5 +80,5 @@ def plot_comparison(comparison: Comparison) -> Figure:
 
 def _row(each: RunScore, several: bool) -> list[str]:
     errors = [number(each.relative_rmse), f"{each.wins:,}"] if several else [number(each.rmse), number(each.mae)]
-    behind = f"{each.behind:.1%}" if math.isnan(each.margin) else f"{each.behind:.1%} ± {100 * each.margin:.1f}"
+    behind = f"{each.behind:.1%}" if math.isnan(each.margin) else f"{each.behind:.1%} {give_or_take(each.margin)}"
     return [each.run_id, *errors, f"{each.coverage:.1%}", behind]

@@ -38,7 +38,12 @@ def skill_of(scores: Mapping[str, Any]) -> str:
     skill, margin = scores["skill"], scores["skill_margin"]
     if skill is None:
         return "n/a"
-    return f"{skill:.1%}" if margin is None else f"{skill:.1%} ± {100 * margin:.1f}"
+    return f"{skill:.1%}" if margin is None else f"{skill:.1%} {give_or_take(margin)}"
+
+
+def give_or_take(margin: float) -> str:
+    """A margin of a skill, in percentage points; beyond 100 it says no more than that."""
+    return f"± {100 * margin:.1f}" if margin < 1 else "± more than 100"
 
 
 def time_format(times: pd.DatetimeIndex) -> str:

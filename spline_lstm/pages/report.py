@@ -11,7 +11,7 @@ from spline_lstm.pages.background import data_section, settings_section, trainin
 from spline_lstm.pages.backtest import backtest_section
 from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import baseline_labels, label_of, listed, number, skill_of, table, title
+from spline_lstm.pages.labels import baseline_labels, give_or_take, label_of, listed, number, skill_of, table, title
 from spline_lstm.scores.doubt import BETTER, CONFIDENCE, UNCLEAR, WORSE, verdict
 from spline_lstm.scores.evaluation import EXACT
 from spline_lstm.scores.forecasts import suffix_of
@@ -122,7 +122,7 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
 
 def _beside(error: float, baseline: Mapping[str, Any], measure: str, label: str) -> str:
     other, margin = baseline[measure], baseline["skill_margin"]
-    doubt = "" if margin is None else f" (± {100 * margin:.1f})"
+    doubt = "" if margin is None else f" ({give_or_take(margin)})"
     return f"{abs(1 - error / other):.1%}{doubt} {'below' if error < other else 'above'} {label}"
 
 

@@ -2,11 +2,12 @@
 
 import math
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spline_lstm.pages.labels import baseline_labels, number, table
+from spline_lstm.pages.labels import baseline_labels, number, skill_of, table, time_format
 
 
 @given(value=st.floats(1e-3, 1e8), sign=st.sampled_from([-1, 1]), digits=st.integers(1, 8))
@@ -44,3 +45,25 @@ def test_a_name_cannot_break_its_table():
 
     assert lines[2] == "| a\\|b c | 1 |"
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("skill", "margin", "written"),
+    [(None, None, "n/a"), (0.25, None, "25.0%"), (0.25, 0.1, "25.0% ± 10.0"), (-1.0, 17.2, "-100.0% ± more than 100")],
+)
+def test_a_skill_stands_with_its_margin(skill, margin, written):
+    assert skill_of({"skill": skill, "skill_margin": margin}) == written
+
+
+@pytest.mark.parametrize(
+    ("times", "written"),
+    [
+        (["2024-01-01", "2024-01-02"], "2024-01-02"),
+        (["2024-01-01", "2024-01-02 03:04"], "2024-01-02 03:04"),
+        (["2024-01-01 00:00:05", "2024-01-02 03:04"], "2024-01-02 03:04:00"),
+    ],
+)
+def test_a_time_is_written_as_precisely_as_others_ask_for(times, written):
+    moments = pd.DatetimeIndex(pd.to_datetime(times, format="ISO8601"))
+
+    assert moments[-1].strftime(time_format(moments)) == written
