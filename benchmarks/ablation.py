@@ -86,7 +86,7 @@ load = _run.import_tensorflow
 def import_tensorflow():
     load()
     import numpy as np
-    from spline_lstm.model import clock, combination, fitting, forecaster, training
+    from spline_lstm.model import combination, fitting, forecaster, start, training
     exec({patch!r}, {{**globals(), **locals()}})
 _run.import_tensorflow = import_tensorflow
 """

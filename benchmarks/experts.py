@@ -33,11 +33,11 @@ fitting.train_forecaster = again
 """
 UNCORRECTED = """
 from dataclasses import replace
-fit = clock.fit_folded
+fit = start.fit_folded
 def uncorrected(*given):
     folded = fit(*given)
     return folded and replace(folded, correction=0 * folded.correction)
-clock.fit_folded = uncorrected
+start.fit_folded = uncorrected
 """
 VARIANTS: dict[str, tuple[dict[str, object], str]] = {
     "**as it is**": ({}, ""),
@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[dict[str, object], str]] = {
     "weights of the prior": ({}, "combination.DEPARTURE = 1e-6"),
     "no Holt-Winters": ({}, "combination.EXPERTS = 'linear', 'folded', 'members'"),
     "no folded ridge": ({}, "combination.EXPERTS = 'linear', 'holt_winters', 'members'"),
-    "neither of them": ({}, "clock.fit_folded = lambda *_: None"),
+    "neither of them": ({}, "start.fit_folded = lambda *_: None"),
     "no correction of the folded ridge": ({}, UNCORRECTED),
     "never logarithms": ({"data.log": False}, ""),
     "two members": ({"model.members": [10**6, 10**6]}, ""),

@@ -259,8 +259,8 @@ PATCHED = {
     "weights of the prior": "combination.DEPARTURE < 1e-5",
     "no Holt-Winters": "'holt_winters' not in combination.EXPERTS",
     "no folded ridge": "'folded' not in combination.EXPERTS",
-    "neither of them": "clock.fit_folded(7, 7, 7) is None",
-    "no correction of the folded ridge": "clock.fit_folded.__name__ == 'uncorrected'",
+    "neither of them": "start.fit_folded(7, 7, 7) is None",
+    "no correction of the folded ridge": "start.fit_folded.__name__ == 'uncorrected'",
     "learned from validation rows, too, as the final fit does": "fitting.train_forecaster.__name__ == 'again'",
 }
 PATCHES = {title: patch for title, (_, patch) in {**VARIANTS, **experts.VARIANTS}.items() if patch}
@@ -284,7 +284,7 @@ MODEL = """
 import numpy as np
 _run.import_tensorflow()
 from spline_lstm.data.windows import Windows
-from spline_lstm.model import clock, combination, fitting, forecaster, training
+from spline_lstm.model import combination, fitting, forecaster, start, training
 model = forecaster.SplineForecaster(
     lookback=6, horizon=2, rows=1, past=0, known=0, calendar=0, static=0, members=[6], segment=3, coefficients=2,
     degree=1, penalty=0.1, cell="gru", units=4, dropout=0.0, linear=True,
