@@ -183,7 +183,7 @@ def _log_outliers(prepared: Prepared) -> None:
             found.append((name, len(far), row[far[0]], prepared.timestamps[start + far[0]]))
     for name, count, value, when in found[:MOST_LOGGED]:
         log.warning(
-            "%s: %d values lie far from all others, first %g in the step of %s: if they are wrong, empty their cells",
+            "%s: values far from all others: %d, first %g in the step of %s; if they are wrong, empty their cells",
             *(name, count, value, when),
         )
     if len(found) > MOST_LOGGED:
@@ -196,8 +196,8 @@ def _log_bounds(prepared: Prepared, data: DataParams) -> None:
     for name, bound, beyond in (("minimum", data.minimum, np.less), ("maximum", data.maximum, np.greater)):
         if not isinstance(bound, bool) and bound is not None and (count := int(beyond(values, bound).sum())):
             log.warning(
-                "%d observed values lie beyond data.%s, %g, which no forecast will pass: mend the data or the bound",
-                *(count, name, bound),
+                "observed values beyond data.%s, %g, which no forecast will pass: %d; mend the data or the bound",
+                *(name, bound, count),
             )
 
 

@@ -249,7 +249,7 @@ def test_bounds_are_of_targets_not_of_what_goes_with_them(project):
     done = project.stage("preprocess")
 
     assert done.returncode == 0, done.stderr
-    assert "lie beyond" not in done.stderr
+    assert "observed values beyond" not in done.stderr
 
 
 def test_a_series_that_ended_long_before_the_others_is_forecast_with_a_warning(panel_run):

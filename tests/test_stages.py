@@ -341,7 +341,7 @@ def test_bounds_that_the_data_does_not_keep_are_told_of(project):
     done = project.stage("preprocess")
 
     below = int((series()["load"] < -0.5).sum())
-    assert f"{below} observed values lie beyond data.minimum, -0.5" in done.stderr
+    assert f"observed values beyond data.minimum, -0.5, which no forecast will pass: {below}" in done.stderr
     assert "data.maximum" not in done.stderr
 
 
@@ -352,7 +352,7 @@ def test_values_far_from_all_others_are_told_of(project):
 
     done = project.stage("preprocess")
 
-    assert "load: 2 values lie far from all others, first 10000 in the step of 2020-01-02 16:00:00" in done.stderr
+    assert "load: values far from all others: 2, first 10000 in the step of 2020-01-02 16:00:00" in done.stderr
 
 
 def test_rows_at_the_end_without_a_target_are_told_of_before_a_training(project):
