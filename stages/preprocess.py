@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from spline_lstm.data.faults import far_out
 from spline_lstm.data.prepared import Prepared, Settings, arrays, preprocessor_content
 from spline_lstm.data.preprocessing import prepare
-from spline_lstm.data.series import read_panel
+from spline_lstm.data.series import Panel, read_panel
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.run.contract import PREPROCESSOR_SCHEMA, SPLIT_SCHEMA
 from spline_lstm.run.files import sha256, write_json, write_npz, write_pickle
@@ -24,7 +25,6 @@ from stages._run import current_run, plain_parser, run
 log = logging.getLogger(__name__)
 
 MOST_LOGGED = 10  # series; of more, those that miss most
-FAR_OUT, MOST_FAR_OUT = 20, 0.01  # times the range of 19 of 20 values, and the share of values that lie so far out
 
 
 def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
@@ -33,14 +33,17 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     panel = read_panel(path, params.data, params.covariates, params.windows.horizon, split=params.split)
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
-    findings = {**panel.findings, "covariates": prepared.encoding.findings(panel)}
+    heads = zip(panel.names, panel.layout.before(panel.values, prepared.splits.train), strict=True)
+    unlearned = {name: len(far) for name, head in heads if (far := far_out(head)).size}
+    covariates = prepared.encoding.findings(panel)
+    findings = {**panel.findings, "unlearned": unlearned, "covariates": covariates}
     _log_findings(findings, prepared.settings.longest_gap, windows)
     _log_covariates(findings["covariates"])
     _log_seasons(prepared.settings)
     _log_lacking(prepared.lacking, params.windows.horizon)
     _log_newest_gaps(prepared)
     _log_bounds(prepared, params.data)
-    _log_outliers(prepared)
+    _log_far(panel, findings["unlearned"])
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -173,18 +176,17 @@ def _log_newest_gaps(prepared: Prepared) -> None:
         )
 
 
-def _log_outliers(prepared: Prepared) -> None:
+def _log_far(panel: Panel, unlearned: Mapping[str, int]) -> None:
     """Name a few values that lie far from all others, as a wrong unit or a mark for nothing would."""
-    found, layout = [], prepared.layout
-    for name, row, start in zip(prepared.names, layout.split(prepared.values), layout.starts, strict=False):
-        low, middle, high = np.quantile(row[~np.isnan(row)], [0.025, 0.5, 0.975])
-        far = np.flatnonzero(np.abs(row - middle) > FAR_OUT * (high - low))
-        if high > low and 0 < far.size <= MOST_FAR_OUT * row.size:
-            found.append((name, len(far), row[far[0]], prepared.timestamps[start + far[0]]))
-    for name, count, value, when in found[:MOST_LOGGED]:
+    found, layout = [], panel.layout
+    for name, row, start in zip(panel.names, layout.split(panel.values), layout.starts, strict=True):
+        if (far := far_out(row)).size:
+            found.append((name, len(far), row[far[0]], panel.timestamps[start + far[0]], unlearned.get(name, 0)))
+    for each in found[:MOST_LOGGED]:
         log.warning(
-            "%s: values far from all others: %d, first %g in the step of %s; if they are wrong, empty their cells",
-            *(name, count, value, when),
+            "%s: values far from all others: %d, first %g in the step of %s; %d of them are train values, "
+            "which nothing is learned from; if they are wrong, empty their cells",
+            *each,
         )
     if len(found) > MOST_LOGGED:
         log.warning("and of %d more series", len(found) - MOST_LOGGED)

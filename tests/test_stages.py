@@ -347,12 +347,13 @@ def test_bounds_that_the_data_does_not_keep_are_told_of(project):
 
 def test_values_far_from_all_others_are_told_of(project):
     table = series()
-    table.loc[[40, 300], "load"] = [1e4, -2e4]
+    table.loc[[40, 380], "load"] = [1e4, -2e4]  # of train and of test rows
     point_at(project, table.to_csv(index=False))
 
     done = project.stage("preprocess")
 
-    assert "load: values far from all others: 2, first 10000 in the step of 2020-01-02 16:00:00" in done.stderr
+    assert "load: values far from all others: 2, first 10000 in the step of 2020-01-02 16:00:00; 1 of" in done.stderr
+    assert json.loads(project.paths("co2-weekly").meta.read_text("utf-8"))["findings"]["unlearned"] == {"load": 1}
 
 
 def test_rows_at_the_end_without_a_target_are_told_of_before_a_training(project):

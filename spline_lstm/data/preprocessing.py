@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from spline_lstm.data.covariates import Covariates
-from spline_lstm.data.faults import usable_rows
+from spline_lstm.data.faults import far_out, usable_rows
 from spline_lstm.data.gaps import fill_gaps, fit_decay
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.phases import ROUNDING
@@ -33,6 +33,8 @@ LEAST_OF_MANY = 12  # steps of it where all rows together have ten times as many
 def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared:
     """Resolve settings on train rows, then leave out what cannot be used, fill, scale and split.
 
+    The few train values that lie far from all others count as missing.
+
     Args:
         panel: As read.
         params: Of the run.
@@ -52,6 +54,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
             f"Received: {len(panel.timestamps)}. Give {enough} steps or more, or shorten windows.horizon."
         )
     splits = split_series(panel.timestamps, params.split, panel.timezone)
+    panel = _without_far(panel, splits.train)
     settings = _resolve(params, panel, splits.train)
     encoding = Encoding.fit(panel, splits.train, params.covariates, settings.timezone)
     drop = params.data.on_bad_series == "drop"
@@ -68,6 +71,14 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     trained = np.unique(prepared.windows("train").first_rows)
     identities[trained] = np.arange(1, len(trained) + 1)
     return prepared
+
+
+def _without_far(panel: Panel, train: int) -> Panel:
+    """Without the few train values that lie far from all others: one of them would be most of what is learned."""
+    values = panel.values.copy()
+    for row in panel.layout.before(values, train):
+        row[far_out(row)] = np.nan
+    return replace(panel, values=values)
 
 
 def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: int | None = None) -> Series:

@@ -12,7 +12,7 @@ from spline_lstm.data.seasonality import calendar_seasons
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.pages.covariates import covariates_text
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import number, table
+from spline_lstm.pages.labels import listed, number, table
 
 MOST_COLUMNS, MOST_DROPPED = 10, 20  # series in a table
 SAME_SEASON = 0.005  # share by which a season may differ from that of the calendar and still have its name
@@ -35,10 +35,19 @@ def data_section(run: FinishedRun) -> str:
         _seasons(run),
         _splits(run),
         _gaps(run),
+        _unlearned(found["unlearned"]),
         covariates_text(run),
         _dropped(run.meta["dropped"]),
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def _unlearned(counts: Mapping[str, int]) -> str:
+    """Which values were taken for wrong ones."""
+    if not counts:
+        return ""
+    named = listed(f"{name} ({count})" for name, count in counts.items())
+    return f"Train values that lie far from all others count as missing: {named}. The model has not learned from them."
 
 
 def training_section(run: FinishedRun) -> str:

@@ -244,6 +244,44 @@ def test_many_short_series_look_back_further_as_far_as_each_holds_a_window(tmp_p
     assert settings[0].lookback == settings[1].lookback == min(lookback, (28 - 6) // 2)
 
 
+@pytest.mark.parametrize("place", [1, 700, 1500])
+def test_a_train_value_far_from_all_others_is_as_if_it_were_missing(load, tmp_path, place):
+    table, prepared = pd.read_csv(load), []
+    for value in (np.nan, 1e5):
+        table.assign(load=table["load"].where(table.index != place, value)).to_csv(
+            tmp_path / "changed.csv", index=False
+        )
+        prepared.append(prepared_from(tmp_path / "changed.csv", "when", "load")[0])
+
+    missing, far = prepared
+    assert far.settings == missing.settings
+    np.testing.assert_equal(vars(far.scaler), vars(missing.scaler))
+    for name in ("settled", "held", "observed"):
+        np.testing.assert_array_equal(getattr(far.source.filled, name), getattr(missing.source.filled, name))
+
+
+def test_a_row_that_begins_with_a_value_far_from_all_others_begins_unobserved(load, tmp_path):
+    table = pd.read_csv(load)
+    table.loc[0, "load"] = -1e5
+    table.to_csv(tmp_path / "changed.csv", index=False)
+
+    filled = prepared_from(tmp_path / "changed.csv", "when", "load")[0].source.filled
+
+    assert not filled.observed[0]
+    assert np.abs(filled.settled).max() < 5
+
+
+def test_later_values_far_from_all_others_stay_what_they_are(load, tmp_path):
+    table = pd.read_csv(load)
+    table.loc[4000, "load"] = 1e5
+    table.to_csv(tmp_path / "changed.csv", index=False)
+
+    prepared, _ = prepared_from(tmp_path / "changed.csv", "when", "load")
+
+    assert prepared.splits.train < 4000
+    assert prepared.values[4000] == 1e5
+
+
 def panel_of(tmp_path, drop=True, **columns):
     """Three series of 300 days whose load is noise, and what else is given; the last 5 days are ahead."""
     rng = np.random.default_rng(0)
