@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.data.faults import far_out
+from spline_lstm.data.faults import NAMED, UNLEARNED, far_out
 from spline_lstm.data.prepared import Prepared, Settings, arrays, preprocessor_content
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import Panel, read_panel
@@ -34,7 +34,7 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
     heads = zip(panel.names, panel.layout.before(panel.values, prepared.splits.train), strict=True)
-    unlearned = {name: len(far) for name, head in heads if (far := far_out(head)).size}
+    unlearned = {name: len(far) for name, head in heads if (far := far_out(head, UNLEARNED)).size}
     covariates = prepared.encoding.findings(panel)
     findings = {**panel.findings, "unlearned": unlearned, "covariates": covariates}
     _log_findings(findings, prepared.settings.longest_gap, windows)
@@ -180,7 +180,7 @@ def _log_far(panel: Panel, unlearned: Mapping[str, int]) -> None:
     """Name a few values that lie far from all others, as a wrong unit or a mark for nothing would."""
     found, layout = [], panel.layout
     for name, row, start in zip(panel.names, layout.split(panel.values), layout.starts, strict=True):
-        if (far := far_out(row)).size:
+        if (far := far_out(row, NAMED)).size:
             found.append((name, len(far), row[far[0]], panel.timestamps[start + far[0]], unlearned.get(name, 0)))
     for each in found[:MOST_LOGGED]:
         log.warning(

@@ -17,7 +17,8 @@ from spline_lstm.run.errors import DataError, InsufficientDataError, NothingToLe
 log = logging.getLogger(__name__)
 
 FEWEST_TO_COMPARE = 20
-FAR_OUT, MOST_FAR_OUT = 10, 0.02  # times the range of 19 of 20 values, and the share of values that lie so far out
+FAR_OUT = 10  # times the range of 19 of 20 values
+NAMED, UNLEARNED = 0.02, 0.003  # shares of values that may lie so far out: what comes more often belongs to the series
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,19 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
     return None
 
 
-def far_out(row: np.ndarray) -> np.ndarray:
+def far_out(row: np.ndarray, most: float) -> np.ndarray:
     """Where a few values lie far from all others, as a wrong unit or a mark for nothing would.
 
     Args:
         row: `(steps,)`, NaN where nothing was observed.
+        most: The share of values that may be such; where there are more, and more than one, none is.
     """
     observed = row[~np.isnan(row)]
     if len(observed) < FEWEST_TO_COMPARE:
         return np.zeros(0, np.int64)
     low, middle, high = np.quantile(observed, [0.025, 0.5, 0.975])
     far = np.flatnonzero(np.abs(row - middle) > FAR_OUT * (high - low))
-    return far if high > low and len(far) <= max(1, MOST_FAR_OUT * len(observed)) else far[:0]
+    return far if high > low and len(far) <= max(1, most * len(observed)) else far[:0]
 
 
 def usable_rows(

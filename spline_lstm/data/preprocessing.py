@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spline_lstm.data.covariates import Covariates
-from spline_lstm.data.faults import far_out, usable_rows
+from spline_lstm.data.faults import UNLEARNED, far_out, usable_rows
 from spline_lstm.data.gaps import fill_gaps, fit_decay
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.phases import ROUNDING
@@ -77,7 +77,7 @@ def _without_far(panel: Panel, train: int) -> Panel:
     """Without the few train values that lie far from all others: one of them would be most of what is learned."""
     values = panel.values.copy()
     for row in panel.layout.before(values, train):
-        row[far_out(row)] = np.nan
+        row[far_out(row, UNLEARNED)] = np.nan
     return replace(panel, values=values)
 
 

@@ -271,6 +271,14 @@ def test_a_row_that_begins_with_a_value_far_from_all_others_begins_unobserved(lo
     assert np.abs(filled.settled).max() < 5
 
 
+def test_values_far_from_all_others_that_come_again_and_again_are_learned_from(load, tmp_path):
+    table = pd.read_csv(load)
+    table.loc[::100, "load"] = 1e5
+    table.to_csv(tmp_path / "changed.csv", index=False)
+
+    assert prepared_from(tmp_path / "changed.csv", "when", "load")[0].source.filled.observed.all()
+
+
 def test_later_values_far_from_all_others_stay_what_they_are(load, tmp_path):
     table = pd.read_csv(load)
     table.loc[4000, "load"] = 1e5
