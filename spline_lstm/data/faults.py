@@ -17,7 +17,7 @@ from spline_lstm.run.errors import DataError, InsufficientDataError, NothingToLe
 log = logging.getLogger(__name__)
 
 FEWEST_TO_COMPARE = 20
-FAR_OUT = 10  # times the range of 19 of 20 values
+FAR_OUT = 20  # times the range of 19 of 20 values: storms and rare orders lie nearer, wrong units farther
 NAMED, UNLEARNED = 0.02, 0.003  # shares of values that may lie so far out: what comes more often belongs to the series
 
 
