@@ -184,8 +184,8 @@ def _log_far(panel: Panel, unlearned: Mapping[str, int]) -> None:
             found.append((name, len(far), row[far[0]], panel.timestamps[start + far[0]], unlearned.get(name, 0)))
     for each in found[:MOST_LOGGED]:
         log.warning(
-            "%s: values far from all others: %d, first %g in the step of %s; %d of them are train values, "
-            "which nothing is learned from; if they are wrong, empty their cells",
+            "%s: values far from all others: %d, first %g in the step of %s; train values of them, which count as "
+            "missing: %d; if they are wrong, empty their cells",
             *each,
         )
     if len(found) > MOST_LOGGED:

@@ -227,6 +227,10 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
     "text among numbers": (
         lambda it: it.cell("load", 3, "much"), DataError, "Mend", lambda it: it.cell("load", 3, None),
     ),
+    "a mark for nothing": (
+        lambda it: (it.cell("load", 3, "?"), it.set(data__missing=-999)), DataError,
+        "set data.missing to [-999, '?'] if it stands for nothing", lambda it: it.set(data__missing=[-999, "?"]),
+    ),
     "borders in another order": (
         lambda it: it.set(split={"train": "2024-01-08", "validation": "2024-01-04"}), ParamsError, "Mend split",
         lambda it: it.set(split={"train": "2024-01-04", "validation": "2024-01-07"}),

@@ -352,8 +352,30 @@ def test_values_far_from_all_others_are_told_of(project):
 
     done = project.stage("preprocess")
 
-    assert "load: values far from all others: 2, first 10000 in the step of 2020-01-02 16:00:00; 1 of" in done.stderr
+    assert (
+        "load: values far from all others: 2, first 10000 in the step of 2020-01-02 16:00:00; train values"
+        in done.stderr
+    )
     assert json.loads(project.paths("co2-weekly").meta.read_text("utf-8"))["findings"]["unlearned"] == {"load": 1}
+
+
+def test_numbers_that_seem_to_stand_for_nothing_are_told_of_until_params_name_them(project):
+    table = series()
+    table.loc[::9, "load"] = -999
+    point_at(project, table.assign(wind=table["load"].replace(-999, 1e20)).to_csv(index=False), covariates__past="wind")
+
+    done = project.stage("preprocess")
+
+    assert f"load: -999 stands in {len(table[::9])} rows, far from all other numbers" in done.stderr
+    assert "wind: 1e+20 stands" in done.stderr
+    (advice,) = set(re.findall(r"set data\.missing to (.*)", done.stderr))
+    assert advice == "[-999, 1e+20]"
+    findings = json.loads(project.paths("co2-weekly").meta.read_text("utf-8"))["findings"]
+    assert findings["marks"] == {"load": -999, "wind": 1e20}
+    project.ok("python", "-m", "stages.preflight", "--set", f"data.missing={advice}")
+    mended = project.ok("python", "-m", "stages.preprocess")
+    assert "stands" not in mended
+    assert f"load: {len(table[::9])} steps missing" in mended
 
 
 def test_rows_at_the_end_without_a_target_are_told_of_before_a_training(project):

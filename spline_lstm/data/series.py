@@ -17,6 +17,7 @@ from spline_lstm.data.encoding import Column
 from spline_lstm.data.gaps import runs
 from spline_lstm.data.grid import closed_hours, full_grid, last_is_over, vote_frequency
 from spline_lstm.data.layout import Layout
+from spline_lstm.data.marks import advice_on_marks, mark_of
 from spline_lstm.data.tables import Stretch, Table, advice_on_repeats, read_table
 from spline_lstm.data.windows import train_steps
 from spline_lstm.run.errors import DataError
@@ -101,6 +102,7 @@ def read_panel(
     table = read_table(path, params, covariates.columns, categorical, known)
     if stretch is not None:
         table = table.within(stretch)
+    marks = {} if stretch is not None else _marks(table, params)
     order = np.lexsort((table.timestamps.asi8, table.series))
     every, repeats = _resolve_duplicates(table.at(order), params.duplicates, order, path, params)
     rows = every.at(~_beyond_targets(every)) if covariates.future else every
@@ -143,6 +145,7 @@ def read_panel(
         "steps": len(grid),
         "early": _early(rows.timestamps, full),
         "closed": left_out,
+        "marks": marks,
         "channels": {name: _gap_findings(row) for name, row in zip(names, layout.split(values), strict=True)},
     }
     broken = {name: every.broken[key] for key in every.broken for name in _row_names((key,), params.target)}
@@ -171,6 +174,20 @@ def _early(timestamps: pd.DatetimeIndex, full: pd.DatetimeIndex) -> list[float]:
     """How many seconds rows stand before the labels of their steps: the 5 % quantile, the median, the 95 % quantile."""
     early = full[full.searchsorted(timestamps)] - timestamps
     return np.quantile(early.total_seconds(), [0.05, 0.5, 0.95]).tolist()
+
+
+def _marks(table: Table, params: DataParams) -> dict[str, float]:
+    """What seems to stand for nothing in columns of numbers, by their names; all are logged, too."""
+    columns = dict(zip(params.target, table.values.T, strict=True))
+    columns |= {name: column.values for name, column in table.covariates.items() if not column.categories}
+    found = {name: looks for name, values in columns.items() if (looks := mark_of(values))}
+    marks = {name: mark for name, (mark, _) in found.items()}
+    for name, (mark, count) in found.items():
+        log.warning(
+            "%s: %.15g stands in %d rows, far from all other numbers: if it stands for nothing, %s",
+            *(name, mark, count, advice_on_marks(params.missing, marks.values())),
+        )
+    return marks
 
 
 def _warn_of_void(clock: pd.DatetimeIndex) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from spline_lstm.data.columns import read_columns
 from spline_lstm.data.encoding import Column
+from spline_lstm.data.marks import advice_on_marks, without_marks
 from spline_lstm.run.errors import DataError, InsufficientDataError, ParamsError
 from spline_lstm.run.params import DataParams
 
@@ -21,6 +22,7 @@ LARGEST = 1e150  # its square is a number, too
 NUMBERS = "finite numbers up to 1e150 or empty cells"
 REPEATS_LEFT = 0.1  # share of repeated timestamps that may remain within the series of an id
 FEWEST_ROWS_OF_SERIES = 3
+LONGEST_MARK = 20  # characters of a cell that may stand for nothing
 MOST_TRIED = 8  # columns of which any two may be the ids
 TIME_OF_DAY = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?"
 WITH_COMMAS = r"[-+]?(?:\d{1,3}(?:[.' ]?\d{3})*,\d+|\d{1,3}(?:,\d{3})+\.\d+)"  # 5,01 and 1.234,5 and 1,234.5
@@ -130,7 +132,7 @@ def read_table(
         DataError: The file, a column, a timestamp or a value is unusable.
     """
     texts = [params.timestamp, *params.series_id]
-    table = read_columns(path, texts, [*params.target, *covariates])
+    table = read_columns(path, texts, [*params.target, *covariates], missing=params.missing)
     timestamps, timezone, telling = _timestamps(table[params.timestamp], params, known)
     if categorical is None:
         told = table[telling]
@@ -140,7 +142,8 @@ def read_table(
         for name in categorical:
             _refuse_commas(table[name])
     if categorical:  # whose cells are texts, even one that says None
-        table = table.assign(**read_columns(path, sorted(categorical), ()))
+        cells = read_columns(path, sorted(categorical), ())
+        table = table.assign(**{name: without_marks(cells[name], params.missing) for name in cells})
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
     every_wrong = np.zeros(len(table), bool)
@@ -150,7 +153,8 @@ def read_table(
         wrong = text | (np.abs(found) > LARGEST)
         if params.on_bad_series == "fail":
             of = f" of series {ids[series[wrong.argmax()]]!r}" if params.series_id else ""
-            _require_each(~wrong, table[name], NUMBERS, "Mend the row.", of)
+            or_param = _advice_on_mark(params, table[name][wrong].iloc[0]) if wrong.any() else ""
+            _require_each(~wrong, table[name], NUMBERS, "Mend the row.", of, or_param)
         for row in np.flatnonzero(wrong):
             broken.setdefault(ids[series[row]], f"{_cell(table[name], int(row))} of column {name!r}")
         every_wrong[wrong] = True
@@ -159,6 +163,13 @@ def read_table(
     values = np.column_stack([numbers(name) for name in params.target])
     columns = {name: _categories(table[name]) if name in categorical else Column(numbers(name)) for name in covariates}
     return Table(timestamps, timezone, values, series, ids, every_wrong, broken, columns)
+
+
+def _advice_on_mark(params: DataParams, cell: object) -> str:
+    """What to set in params where a cell may stand for nothing, as a question mark does."""
+    if not isinstance(cell, str) or len(cell) > LONGEST_MARK or re.fullmatch(WITH_COMMAS, cell):
+        return ""
+    return f"{advice_on_marks(params.missing, [cell])} if it stands for nothing"
 
 
 def _is_categorical(column: pd.Series) -> bool:

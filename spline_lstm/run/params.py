@@ -104,6 +104,10 @@ def _several(value: object) -> object:
     return (value,) if isinstance(value, int | float) else value
 
 
+def _marks(value: object) -> object:
+    return _columns(value if value is None or isinstance(value, str) else _several(value))
+
+
 def _columns(value: object) -> object:
     if value is None:
         return ()
@@ -166,6 +170,9 @@ Columns = Annotated[Names, Field(min_length=1)]
 Bound = Annotated[Literal[False] | float | None, BeforeValidator(_bound)]
 Open = Annotated[Number, Field(gt=0, lt=1)]  # between 0 and 1
 Levels = Annotated[tuple[Open, ...], BeforeValidator(_several), AfterValidator(_distinct)]
+Marks = Annotated[
+    tuple[Number | Annotated[str, Field(min_length=1)], ...], BeforeValidator(_marks), AfterValidator(_distinct)
+]
 Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
 
 
@@ -186,6 +193,7 @@ class DataParams(Section):
     frequency: Annotated[str, AfterValidator(_frequency)] | None = None
     aggregate: Literal["mean", "last", "sum", "min", "max"] = "mean"
     duplicates: Literal["error", "mean", "sum", "first", "last"] = "error"
+    missing: Marks = ()
     timestamp_format: Annotated[str, AfterValidator(_timestamp_format)] | None = None
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     closed: Closed | None = None
