@@ -71,7 +71,7 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     covariates = CovariateParams.model_validate(preprocessor["covariates"])
     anchor, categorical = pd.Timestamp(fit.settings.anchor), fit.encoding.categorical
     panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
-    series = prepare_for_forecast(panel, fit, data)
+    series = prepare_for_forecast(panel, fit, data, seen.timestamps[seen.splits.train - 1])
     for name, categories in fit.encoding.unknown(panel).items():
         log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
@@ -130,7 +130,8 @@ def _forecast_table(
     unseen = set(names).difference(seen.names) if seen else set()
     behind = origins.max() - origins
     ended = {name: count for name, count in zip(names, behind.tolist(), strict=True) if count >= steps}
-    warnings = _warnings(sorted(unseen), unusual, dict(zip(names, open_steps, strict=True)), ended)
+    doubted = {name: what for name, row in zip(names, rows, strict=True) if (what := _doubted(series, row))}
+    warnings = _warnings(sorted(unseen), unusual, doubted, dict(zip(names, open_steps, strict=True)), ended)
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
@@ -166,12 +167,31 @@ def _recorded_intervals(paths: RunPaths, horizon: int) -> RecordedIntervals:
         ) from error
 
 
+def _doubted(series: Series, row: int) -> str:
+    """What of a row's newest window is not believed, if anything."""
+    begin, end = series.layout.offsets[[row, row + 1]]
+    newest = slice(max(begin, end - series.settings.lookback), end)
+    far = np.flatnonzero(~np.isnan(series.values[newest]) & ~series.source.filled.observed[newest])
+    if not far.size:
+        return ""
+    last = newest.start + far[-1]
+    step = series.timestamps[series.layout.steps()[last]]
+    return f"{len(far)}, the last {series.values[last]:g} in the step of {step}"
+
+
 def _warnings(
-    unseen: Sequence[str], unusual: Mapping[str, str], open_steps: Mapping[str, int], ended: Mapping[str, int]
+    unseen: Sequence[str],
+    unusual: Mapping[str, str],
+    doubted: Mapping[str, str],
+    open_steps: Mapping[str, int],
+    ended: Mapping[str, int],
 ) -> list[str]:
     """What makes forecasts less sure, or of no use, of each series; all are logged, too."""
     warnings = [f"{name}: the run has no such series; its intervals are those of all together" for name in unseen]
     warnings += [f"{name}: {what} that the run has seen; intervals are wider" for name, what in unusual.items()]
+    warnings += [
+        f"{name}: values far from all that training saw count as missing: {what}" for name, what in doubted.items()
+    ]
     warnings += [
         f"{name}: its newest {count} steps are missing; intervals are as wide as those of later steps"
         for name, count in open_steps.items()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spline_lstm.data.faults import NAMED, UNLEARNED, far_out
+from spline_lstm.data.faults import NAMED, far_out
 from spline_lstm.data.prepared import Prepared, Settings, arrays, preprocessor_content
 from spline_lstm.data.preprocessing import prepare
 from spline_lstm.data.series import Panel, read_panel
@@ -33,17 +33,15 @@ def preprocess(_: argparse.Namespace) -> Mapping[str, Any]:
     panel = read_panel(path, params.data, params.covariates, params.windows.horizon, split=params.split)
     prepared = prepare(panel, params)
     windows = {split: _window_counts(prepared, split) for split in SPLITS}
-    heads = zip(panel.names, panel.layout.before(panel.values, prepared.splits.train), strict=True)
-    unlearned = {name: len(far) for name, head in heads if (far := far_out(head, UNLEARNED)).size}
     covariates = prepared.encoding.findings(panel)
-    findings = {**panel.findings, "unlearned": unlearned, "covariates": covariates}
+    findings = {**panel.findings, "doubted": _doubted(panel, prepared), "covariates": covariates}
     _log_findings(findings, prepared.settings.longest_gap, windows)
     _log_covariates(findings["covariates"])
     _log_seasons(prepared.settings)
     _log_lacking(prepared.lacking, params.windows.horizon)
     _log_newest_gaps(prepared)
     _log_bounds(prepared, params.data)
-    _log_far(panel, findings["unlearned"])
+    _log_far(panel, findings["doubted"])
 
     write_npz(paths.processed, arrays(prepared))
     write_json(
@@ -92,6 +90,16 @@ def _borders(prepared: Prepared) -> dict[str, dict[str, Any]]:
 def _window_counts(prepared: Prepared, split: str) -> dict[str, int]:
     windows = prepared.windows(split)
     return {"used": len(windows), "dropped": windows.dropped}
+
+
+def _doubted(panel: Panel, prepared: Prepared) -> dict[str, int]:
+    """How many values of rows, by their names, lie so far from all others that they count as missing."""
+    kept = np.isin(panel.names, prepared.names)
+    values, _ = panel.layout.keep(panel.values, kept)
+    past, _ = prepared.encoding.past_rows(panel, np.isin(np.arange(len(panel.ids)), panel.series[kept]))
+    doubted = ~np.isnan(np.concatenate([values, past])) & ~prepared.source.filled.observed
+    rows = zip(prepared.channels, prepared.layout.split(doubted), strict=True)
+    return {name: count for name, row in rows if (count := int(row.sum()))}
 
 
 def _log_findings(findings: Mapping[str, Any], limit: int, windows: Mapping[str, Mapping[str, int]]) -> None:
@@ -176,20 +184,26 @@ def _log_newest_gaps(prepared: Prepared) -> None:
         )
 
 
-def _log_far(panel: Panel, unlearned: Mapping[str, int]) -> None:
+def _log_far(panel: Panel, doubted: Mapping[str, int]) -> None:
     """Name a few values that lie far from all others, as a wrong unit or a mark for nothing would."""
     found, layout = [], panel.layout
     for name, row, start in zip(panel.names, layout.split(panel.values), layout.starts, strict=True):
         if (far := far_out(row, NAMED)).size:
-            found.append((name, len(far), row[far[0]], panel.timestamps[start + far[0]], unlearned.get(name, 0)))
+            found.append((name, len(far), row[far[0]], panel.timestamps[start + far[0]], doubted.get(name, 0)))
     for each in found[:MOST_LOGGED]:
         log.warning(
-            "%s: values far from all others: %d, first %g in the step of %s; train values of them, which count as "
-            "missing: %d; if they are wrong, empty their cells",
+            "%s: values far from all others: %d, first %g in the step of %s; of them count as missing: %d; "
+            "if they are wrong, empty their cells",
             *each,
         )
     if len(found) > MOST_LOGGED:
         log.warning("and of %d more series", len(found) - MOST_LOGGED)
+    if others := sorted(set(doubted).difference(name for name, *_ in found)):
+        log.warning(
+            "values far from all train values count as missing: %s%s; if they are wrong, empty their cells",
+            ", ".join(f"{name} ({doubted[name]})" for name in others[:MOST_LOGGED]),
+            f" and {len(others) - MOST_LOGGED} more" * (len(others) > MOST_LOGGED),
+        )
 
 
 def _log_bounds(prepared: Prepared, data: DataParams) -> None:

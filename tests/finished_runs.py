@@ -74,7 +74,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
         params,
         prepared,
         {
-            "findings": {**panel.findings, "unlearned": {}, "covariates": prepared.encoding.findings(panel)},
+            "findings": {**panel.findings, "doubted": {}, "covariates": prepared.encoding.findings(panel)},
             "dropped": dict(prepared.dropped),
             "lacking": dict(prepared.lacking),
             "windows": {split: {"used": len(prepared.windows(split)), "dropped": 0} for split in SPLITS},

@@ -233,6 +233,22 @@ def test_a_finished_run_forecasts_a_new_file(finished):
     assert finished.stage("forecast", *arguments, "short.csv", "--output", "bad.csv").returncode == 26
 
 
+def test_a_wrong_newest_value_of_a_new_file_is_told_of_and_counts_as_missing(finished):
+    table = pd.read_csv(finished.path / "data" / "raw" / "co2_weekly.csv")
+    forecasts, said = [], []
+    for value in (None, 99_999):
+        table.loc[table.index[-1], "co2"] = value
+        table.to_csv(finished.path / "new.csv", index=False)
+        done = finished.stage("forecast", "--run-id", "first", "--input", "new.csv", "--output", "next.csv")
+        forecasts.append((finished.path / "next.csv").read_bytes())
+        said.append(outcome(done)["warnings"])
+
+    missing, wrong = said
+    assert forecasts[0] == forecasts[1]
+    (more,) = set(wrong).difference(missing)
+    assert re.search(r"values far from all that training saw count as missing: 1, the last 99999 in the step of", more)
+
+
 def test_what_forecasts_has_learned_from_all_rows_unless_params_say_otherwise(finished):
     paths = finished.paths("first")
     best, forecast = paths.best_checkpoint.read_bytes(), pd.read_csv(paths.forecast)

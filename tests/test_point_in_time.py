@@ -135,7 +135,7 @@ def test_no_window_depends_on_rows_after_its_origin(tmp_path_factory, data, look
         prepared = prepare(panel, params)
         identities = prepared.source.identities
         fit = Fitted(prepared.channels, prepared.settings, prepared.scaler, identities, prepared.encoding)
-        again = prepare_for_forecast(other, fit, params.data)
+        again = prepare_for_forecast(other, fit, params.data, panel.timestamps[prepared.splits.train - 1])
     except DataError:
         reject()  # a split or a series of nothing but gaps is another test's subject
 

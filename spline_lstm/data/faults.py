@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from spline_lstm.data.layout import Layout
 from spline_lstm.data.scaling import FARTHEST, constant
 from spline_lstm.data.series import Panel
 from spline_lstm.data.tables import NUMBERS
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 FEWEST_TO_COMPARE = 20
 FAR_OUT = 20  # times the range of 19 of 20 values: storms and rare orders lie nearer, wrong units farther
 NAMED, UNLEARNED = 0.02, 0.003  # shares of values that may lie so far out: what comes more often belongs to the series
+NEW_LEVEL = 3  # values in a row, far out to the same side, after which the series is there
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,52 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
     return None
 
 
-def far_out(row: np.ndarray, most: float) -> np.ndarray:
-    """Where a few values lie far from all others, as a wrong unit or a mark for nothing would.
+def limits(row: np.ndarray, most: float) -> tuple[float, float]:
+    """What only a few values lie beyond, far from all others, as a wrong unit or a mark for nothing would.
 
     Args:
         row: `(steps,)`, NaN where nothing was observed.
-        most: The share of values that may be such; where there are more, and more than one, none is.
+        most: The share of values that may be such; where there are more, and more than one, nothing is far.
     """
     observed = row[~np.isnan(row)]
-    if len(observed) < FEWEST_TO_COMPARE:
-        return np.zeros(0, np.int64)
-    low, middle, high = np.quantile(observed, [0.025, 0.5, 0.975])
-    far = np.flatnonzero(np.abs(row - middle) > FAR_OUT * (high - low))
-    return far if high > low and len(far) <= max(1, most * len(observed)) else far[:0]
+    if len(observed) >= FEWEST_TO_COMPARE:
+        low, middle, high = np.quantile(observed, [0.025, 0.5, 0.975])
+        reach = FAR_OUT * (high - low)
+        if reach and np.sum(np.abs(observed - middle) > reach) <= max(1, most * len(observed)):
+            return float(middle - reach), float(middle + reach)
+    return -np.inf, np.inf
+
+
+def far_out(row: np.ndarray, most: float) -> np.ndarray:
+    """Where values of a row lie beyond its `limits`."""
+    low, high = limits(row, most)
+    return np.flatnonzero((row < low) | (row > high))
+
+
+def doubtful(values: np.ndarray, layout: Layout, floor: np.ndarray, ceiling: np.ndarray, train: int) -> np.ndarray:
+    """Which values lie too far from all train values of their row to be believed: `(steps,)`.
+
+    After some in a row, to the same side, a series is believed to have gone there. What is doubted depends on nothing
+    later.
+
+    Args:
+        values: `(steps,)`, flat, NaN where nothing was observed.
+        layout: Where the rows stand in it.
+        floor: `(rows,)`, below which values are far.
+        ceiling: `(rows,)`, above which they are.
+        train: Steps of the train split, in which none is believed.
+    """
+    low, high = (np.repeat(limit, layout.lengths) for limit in (floor, ceiling))
+    side = (values > high).astype(np.int8) - (values < low)
+    result, later = side != 0, layout.steps() >= train
+    for row in np.unique(np.searchsorted(layout.offsets, np.flatnonzero(result & later), side="right") - 1):
+        stretch = slice(*layout.offsets[[row, row + 1]])
+        observed = stretch.start + np.flatnonzero(later[stretch] & ~np.isnan(values[stretch]))
+        place = np.arange(len(observed))
+        begins = np.diff(side[observed], prepend=0) != 0
+        in_a_row = place - np.maximum.accumulate(np.where(begins, place, 0))
+        result[observed[in_a_row >= NEW_LEVEL]] = False
+    return result
 
 
 def usable_rows(

@@ -51,10 +51,10 @@ def mark_of(values: np.ndarray) -> tuple[float, int] | None:
         count = len(observed) - len(others)
         if not mark or count < FEWEST or not len(others):
             continue
-        low, high = others.min(), others.max()
+        low, high = others.min(), others.max()  # apart, as 20 differ
         nines = re.fullmatch(NINES, f"{mark:.15g}")  # -999.90 may be kept in 32 bits
-        away = max(low - mark, mark - high) / max(high - low, np.finfo(float).tiny)
-        far = away > (FAR_FOR_NINES if nines else FAR) or (nines and mark < 0 <= low)
+        away = max(low - mark, mark - high)
+        far = away > (FAR_FOR_NINES if nines else FAR) * (high - low) or (nines and mark < 0 <= low)
         if far and len(np.unique(others)) >= FEWEST_OTHERS:
             return float(mark), count
     return None

@@ -101,7 +101,8 @@ class Series:
     """Series that can be forecast. A row is one target of one series.
 
     Attributes:
-        values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed.
+        values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed. Those that
+            are doubted are here, to be scored, and not in the windows of the source.
         timestamps: `(time,)`, the calendar of all rows.
         channels: Names of the rows to forecast, then of those of past covariates.
         settings: Resolved settings.
@@ -219,6 +220,7 @@ def arrays(prepared: Prepared) -> dict[str, np.ndarray]:
         "timestamps": prepared.timestamps.asi8,
         "starts": layout.starts,
         "lengths": layout.lengths,
+        "observed": filled.observed,
         "settled": filled.settled,
         "held": filled.held,
         "since": filled.since,
@@ -265,7 +267,7 @@ def load_prepared(paths: RunPaths) -> Prepared:
             f"Received: {' '.join(str(error).split()):.300}. {WAY_BACK}"
         ) from error
     layout, values = Layout(content["starts"], content["lengths"]), content["values"]
-    filled = FilledSeries(layout, content["settled"], ~np.isnan(values), content["held"], content["since"])
+    filled = FilledSeries(layout, *(content[name] for name in ("settled", "observed", "held", "since")))
     series = content["series"]
     covariates = Covariates(
         series,

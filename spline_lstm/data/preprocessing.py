@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from spline_lstm.data.covariates import Covariates
-from spline_lstm.data.faults import UNLEARNED, far_out, usable_rows
+from spline_lstm.data.faults import UNLEARNED, doubtful, limits, usable_rows
 from spline_lstm.data.gaps import fill_gaps, fit_decay
 from spline_lstm.data.layout import Layout
 from spline_lstm.data.phases import ROUNDING
@@ -33,7 +34,7 @@ LEAST_OF_MANY = 12  # steps of it where all rows together have ten times as many
 def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared:
     """Resolve settings on train rows, then leave out what cannot be used, fill, scale and split.
 
-    The few train values that lie far from all others count as missing.
+    The few train values that lie far from all others count as missing; later ones do in what a model sees.
 
     Args:
         panel: As read.
@@ -54,18 +55,25 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
             f"Received: {len(panel.timestamps)}. Give {enough} steps or more, or shorten windows.horizon."
         )
     splits = split_series(panel.timestamps, params.split, panel.timezone)
-    panel = _without_far(panel, splits.train)
+    near = _limits(layout.before(panel.values, splits.train))
+    panel = replace(panel, values=_near(panel.values, layout, near, splits.train))
     settings = _resolve(params, panel, splits.train)
     encoding = Encoding.fit(panel, splits.train, params.covariates, settings.timezone)
     drop = params.data.on_bad_series == "drop"
     known_until = _known_until(layout, splits.train, settings)
     kept, dropped = usable_rows(panel, known_until, settings.lookback + horizon, drop, before)
     rows = _rows(panel, encoding, kept)
+    of_past = _limits(list(rows.layout.before(rows.values, splits.train))[len(rows.targets) :])
+    near = np.concatenate([near[kept], of_past])
+    rows = replace(rows, values=_near(rows.values, rows.layout, near, splits.train))
     heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
     scaler = _scaler([row[:known] for row, known in heads], rows.targets, settings.log, params.data, encoding)
+    scaler = scaler.doubting(*near.T)
     identities = np.full(kept.sum(), UNKNOWN, np.int32)
     prepared = Prepared(
-        **_series(panel, rows, encoding, settings, scaler, identities, before), dropped=dropped, splits=splits
+        **_series(panel, rows, encoding, settings, scaler, identities, splits.train, before),
+        dropped=dropped,
+        splits=splits,
     )
     # Rows of which training sees a window are known by their number among these, which no other row can change.
     trained = np.unique(prepared.windows("train").first_rows)
@@ -73,21 +81,26 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     return prepared
 
 
-def _without_far(panel: Panel, train: int) -> Panel:
-    """Without the few train values that lie far from all others: one of them would be most of what is learned."""
-    values = panel.values.copy()
-    for row in panel.layout.before(values, train):
-        row[far_out(row, UNLEARNED)] = np.nan
-    return replace(panel, values=values)
+def _limits(heads: Iterable[np.ndarray]) -> np.ndarray:
+    """What few train values of each row lie beyond: `(rows, 2)`."""
+    return np.array([limits(head, UNLEARNED) for head in heads]).reshape(-1, 2)
 
 
-def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: int | None = None) -> Series:
+def _near(values: np.ndarray, layout: Layout, near: np.ndarray, train: int) -> np.ndarray:
+    """Flat values without the few train ones beyond such limits: one of them would be most of what is learned."""
+    return np.where(doubtful(values, layout, near[:, 0], near[:, 1], train) & (layout.steps() < train), np.nan, values)
+
+
+def prepare_for_forecast(
+    panel: Panel, fit: Fitted, data: DataParams, last: pd.Timestamp, before: int | None = None
+) -> Series:
     """New data, prepared as a finished run was. A series that the run does not know has a scale of its own.
 
     Args:
         panel: New data.
         fit: Of the run.
         data: Of the run: whether series may be left out, and what bounds them.
+        last: The last train step of the run.
         before: The calendar step up to which series are judged and scaled; None: by all that they hold.
 
     Raises:
@@ -98,6 +111,10 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     of_targets = {name: row for row, name in enumerate(fit.names[:count])}
     spreads = dict(zip(of_targets, fit.scaler.spread, strict=False))
     of_past = {name: row for row, name in enumerate(fit.names[count:], count)}
+    train = int(panel.timestamps.searchsorted(last, side="right"))
+    limits_of = dict(zip(of_targets, zip(fit.scaler.floor, fit.scaler.ceiling, strict=True), strict=False))
+    near = np.array([limits_of.get(name, (-np.inf, np.inf)) for name in panel.names])
+    panel = replace(panel, values=_near(panel.values, panel.layout, near, train))
     kept, dropped = usable_rows(panel, panel.layout.lengths, fit.settings.lookback, drop, before, spreads)
     rows = _rows(panel, fit.encoding, kept)
     targets = len(rows.targets)
@@ -108,7 +125,9 @@ def prepare_for_forecast(panel: Panel, fit: Fitted, data: DataParams, before: in
     own = _scaler(new, rows.targets, fit.settings.log, data, fit.encoding)
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
-    return Series(**_series(panel, rows, fit.encoding, fit.settings, scaler, identities, before), dropped=dropped)
+    return Series(
+        **_series(panel, rows, fit.encoding, fit.settings, scaler, identities, train, before), dropped=dropped
+    )
 
 
 def _scaler(
@@ -185,17 +204,21 @@ def _series(
     settings: Settings,
     scaler: StandardScaler,
     identities: np.ndarray,
+    train: int,
     before: int | None,
 ) -> dict[str, Any]:
     """What series and a prepared run have in common.
 
+    A later value that is doubted stays a target to score, but is not seen.
     A number that stands for a missing one is not observed from step `before` on, up to which series are judged.
     """
     layout = rows.layout
-    standardized, values = scaler.transform(rows.values, layout), rows.values
+    values = _near(rows.values, layout, np.column_stack([scaler.floor, scaler.ceiling]), train)
+    standardized = scaler.transform(values, layout)
     if before is not None:
         missing = (np.abs(standardized) > FARTHEST) & (layout.steps() >= before)
         standardized, values = (np.where(missing, np.nan, each) for each in (standardized, values))
+    standardized[doubtful(values, layout, scaler.floor, scaler.ceiling, train)] = np.nan
     for name, row in zip(rows.names, layout.split(standardized), strict=True):
         require_near(f"Series {name!r}", row)
     filled = fill_gaps(standardized, layout, settings.used_seasons, settings.decay)

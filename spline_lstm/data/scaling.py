@@ -35,6 +35,8 @@ class StandardScaler:
         logs: `(rows,)`, whether logarithms are taken.
         minimum: `(rows,)`, what forecasts never fall below, original units; -inf for nothing.
         maximum: `(rows,)`, what they never exceed; inf for nothing.
+        floor: `(rows,)`, below which a value is doubted, original units; see `doubtful`; -inf for nothing.
+        ceiling: `(rows,)`, above which it is; inf for nothing.
     """
 
     mean: np.ndarray
@@ -44,6 +46,8 @@ class StandardScaler:
     logs: np.ndarray
     minimum: np.ndarray
     maximum: np.ndarray
+    floor: np.ndarray
+    ceiling: np.ndarray
 
     @classmethod
     def of_content(cls, content: Mapping[str, Any], rows: int) -> StandardScaler:
@@ -68,7 +72,7 @@ class StandardScaler:
     ) -> StandardScaler:
         """Fit on the observed entries of each row's train steps, `(steps,)` each, NaN where nothing was observed.
 
-        Nothing is bounded.
+        Nothing is bounded, and nothing doubted.
 
         Args:
             train: Of each row; positive where logarithms are taken.
@@ -79,11 +83,15 @@ class StandardScaler:
         statistics = [_statistics(row[~np.isnan(row)], log, *scale) for row, log, scale in rows]
         mean, std, spread, lowest = np.array(statistics, float).reshape(-1, 4).T
         nothing = np.full(len(mean), np.inf)
-        return cls(mean, std, spread, lowest, np.asarray(logs, bool), -nothing, nothing)
+        return cls(mean, std, spread, lowest, np.asarray(logs, bool), -nothing, nothing, -nothing, nothing)
 
     def bounded(self, minimum: np.ndarray, maximum: np.ndarray) -> StandardScaler:
         """The same with bounds, `(rows,)` each."""
         return replace(self, minimum=minimum, maximum=maximum)
+
+    def doubting(self, floor: np.ndarray, ceiling: np.ndarray) -> StandardScaler:
+        """The same with what is doubted, `(rows,)` each."""
+        return replace(self, floor=floor, ceiling=ceiling)
 
     def where(self, chosen: np.ndarray, places: np.ndarray, other: StandardScaler) -> StandardScaler:
         """Rows `places` of this one where they are chosen, `(rows,)`, and those of another one elsewhere."""

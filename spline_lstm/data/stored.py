@@ -12,9 +12,10 @@ KINDS = {  # kind and dimensions of each array
     **dict.fromkeys(("values", "settled", "held"), ("f", 1)),
     **dict.fromkeys(("timestamps", "starts", "lengths", "since", "series", "target_indices"), ("i", 1)),
     **dict.fromkeys(("known", "calendar", "static"), ("f", 2)),
+    "observed": ("b", 1),
     "feature_names": ("U", 1),
 }
-NAMES = {"f": "numbers", "i": "integers", "U": "text"}
+NAMES = {"f": "numbers", "i": "integers", "b": "yes or no", "U": "text"}
 
 
 def require_arrays(content: Mapping[str, np.ndarray], names: int, rows: int, horizon: int, splits: Splits) -> None:
@@ -36,7 +37,7 @@ def require_arrays(content: Mapping[str, np.ndarray], names: int, rows: int, hor
     starts, lengths, series, clock = (content[name] for name in ("starts", "lengths", "series", "timestamps"))
     if not len(starts) == len(lengths) == len(content["feature_names"]) == names >= len(series) == rows > 0:
         raise ValueError(f"arrays of other rows than the {names} of the preprocessor, {rows} of them to be forecast")
-    time, missing = len(clock), int(np.isnan(content["values"]).sum())
+    time, missing = len(clock), int((~content["observed"]).sum())
     first = np.unique(series, return_index=True)[1]
     covariates = [content[name] for name in ("known", "calendar", "static")]
     steps = [(lengths[first] + horizon).sum(), time + horizon, len(first)]
@@ -44,7 +45,11 @@ def require_arrays(content: Mapping[str, np.ndarray], names: int, rows: int, hor
         "times in order": np.diff(clock) > 0,
         "splits in order": 0 < splits.train < splits.validation < splits.test <= time,
         "rows within the calendar": (starts >= 0) & (lengths > 0) & (lengths <= time) & (starts <= time - lengths),
-        "a value for each step": lengths.sum() == len(content["values"]) == len(content["settled"]),
+        "a value for each step": lengths.sum()
+        == len(content["values"])
+        == len(content["settled"])
+        == len(content["observed"]),
+        "a number where it is seen": ~(np.isnan(content["values"]) & content["observed"]),
         "what fills each gap": len(content["held"]) == len(content["since"]) == missing,
         "gaps behind what they follow": content["since"] > 0,
         "series in order": np.array_equal(series[first], np.arange(len(first))),

@@ -36,7 +36,7 @@ def data_section(run: FinishedRun) -> str:
         _splits(run),
         _gaps(run),
         _marks(found["marks"]),
-        _unlearned(found["unlearned"]),
+        _doubted(found["doubted"]),
         covariates_text(run),
         _dropped(run.meta["dropped"]),
     )
@@ -53,12 +53,15 @@ def _marks(marks: Mapping[str, float]) -> str:
     )
 
 
-def _unlearned(counts: Mapping[str, int]) -> str:
+def _doubted(counts: Mapping[str, int]) -> str:
     """Which values were taken for wrong ones."""
     if not counts:
         return ""
     named = listed(f"{name} ({count})" for name, count in counts.items())
-    return f"Train values that lie far from all others count as missing: {named}. The model has not learned from them."
+    return (
+        f"Values that lie far from all others count as missing: {named}. The model does not see them; "
+        "scores count those of the test split."
+    )
 
 
 def training_section(run: FinishedRun) -> str:

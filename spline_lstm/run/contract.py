@@ -12,7 +12,7 @@ from spline_lstm.run.errors import ArtifactError, ParamsError, RunIdMismatchErro
 from spline_lstm.run.files import WAY_BACK, read_json, read_pickle, sha256
 
 SPLIT_SCHEMA = "phase1.split_contract.v1"
-PREPROCESSOR_SCHEMA = "preprocessor.v4"
+PREPROCESSOR_SCHEMA = "preprocessor.v5"
 RUN_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PICTURES = ("forecast", "test_windows", "error_by_horizon", "residuals", "backtest", "learning_curve", "series")
 NPZ_KEYS = (
@@ -22,6 +22,7 @@ NPZ_KEYS = (
     "timestamps",
     "starts",
     "lengths",
+    "observed",
     "settled",
     "held",
     "since",

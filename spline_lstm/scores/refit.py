@@ -133,7 +133,8 @@ def _prepared_later(params: Params, fit: _Fit, fold: Fold) -> Prepared:
     panel = _read(params, fit.data, fit.fold.since, fold, fit.anchor, before.encoding.categorical)
     splits = _splits(panel, fold)
     known = Fitted(before.channels, before.settings, before.scaler, before.source.identities, before.encoding)
-    series = prepare_for_forecast(panel, known, fit.data, splits.validation)
+    last = before.timestamps[before.splits.train - 1]
+    series = prepare_for_forecast(panel, known, fit.data, last, splits.validation)
     return Prepared(**vars(series), splits=replace(splits, train=before.splits.train))
 
 

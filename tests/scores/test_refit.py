@@ -101,6 +101,21 @@ def test_neither_a_text_nor_a_number_for_a_missing_one_after_a_cutoff_has_a_part
         assert np.isnan(scored.forecasts.y_true).any()
 
 
+def test_a_train_value_far_from_all_others_counts_in_no_fold_of_a_fit(table, tmp_path):
+    alone = table[table["name"] == "a"].reset_index(drop=True)
+    scored = []
+    for value in (np.nan, 99_999.0):
+        alone.loc[20, "load"] = value
+        params = params_of(alone, tmp_path, backtest={"windows": 3, "step": STEP, "refit": False})
+        scored.append(refit.score_folds(params, walk_forward(pd.DatetimeIndex(alone["when"]), params, "UTC")))
+
+    for missing, far in zip(*scored, strict=True):
+        np.testing.assert_array_equal(far.mase_scales, missing.mase_scales)
+        np.testing.assert_array_equal(far.forecasts.y_pred, missing.forecasts.y_pred)
+        for name, forecast in missing.baselines.items():
+            np.testing.assert_array_equal(far.baselines[name], forecast)
+
+
 def test_a_fold_with_nothing_to_learn_from_leaves_the_fit_to_the_next(table, tmp_path):
     alone = table[table["name"] == "a"].reset_index(drop=True)
     params = params_of(alone, tmp_path)
