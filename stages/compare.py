@@ -14,7 +14,7 @@ from spline_lstm.pages.comparison import plot_comparison, render_comparison
 from spline_lstm.pages.figures import png
 from spline_lstm.run.contract import RunPaths, checked_run_id
 from spline_lstm.run.errors import InputNotFoundError, UnhealthyRunError
-from spline_lstm.run.files import write_bytes, write_text
+from spline_lstm.run.files import read_json, write_bytes, write_text
 from spline_lstm.scores.compare import compare_runs
 from spline_lstm.scores.predictions import WINDOW_COLUMNS, read_table
 from stages._run import ROOT, SHARED, plain_parser, run
@@ -36,7 +36,8 @@ def compare(options: argparse.Namespace) -> Mapping[str, Any]:
             check_run(each)
     prepared = load_prepared(paths[0])
     comparison = compare_runs(predictions, dict(zip(prepared.names, prepared.spread, strict=True)))
-    page = render_comparison(comparison, SHARED.comparison_picture.name)
+    wanted = {each.run_id: read_json(each.metrics)["intervals"]["coverage"][0] for each in paths}
+    page = render_comparison(comparison, SHARED.comparison_picture.name, wanted)
     write_bytes(SHARED.comparison_picture, png(plot_comparison(comparison)))
     write_text(SHARED.comparison, page)
     log.info("%s", page)

@@ -72,12 +72,16 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     anchor, categorical = pd.Timestamp(fit.settings.anchor), fit.encoding.categorical
     panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
     series = prepare_for_forecast(panel, fit, data, seen.timestamps[seen.splits.train - 1])
-    for name, categories in fit.encoding.unknown(panel).items():
-        log.warning("%s: train rows hold no %s; counted as unknown", name, ", ".join(categories))
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
+    more = [
+        f"{name}: train rows hold no {', '.join(categories):.200}; counted as unknown"
+        for name, categories in fit.encoding.unknown(panel).items()
+    ]
     if stamped := _stamped_otherwise(read_json(paths.meta), panel):
-        log.warning("%s", stamped)
-        warnings.append(stamped)
+        more.append(stamped)
+    for warning in more:
+        log.warning("%s", warning)
+    warnings += more
     write_csv(output_path.resolve(), table)  # a link stays one
     return {"run_id": paths.run_id, "output": str(output_path), "warnings": warnings}
 
@@ -132,6 +136,9 @@ def _forecast_table(
     ended = {name: count for name, count in zip(names, behind.tolist(), strict=True) if count >= steps}
     doubted = {name: what for name, row in zip(names, rows, strict=True) if (what := _doubted(series, row))}
     warnings = _warnings(sorted(unseen), unusual, doubted, dict(zip(names, open_steps, strict=True)), ended)
+    if silent := _silent(series):
+        warnings.append(f"no value in the newest window of past covariates: {', '.join(silent):.300}")
+        log.warning("%s", warnings[-1])
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
@@ -177,6 +184,18 @@ def _doubted(series: Series, row: int) -> str:
     last = newest.start + far[-1]
     step = series.timestamps[series.layout.steps()[last]]
     return f"{len(far)}, the last {series.values[last]:g} in the step of {step}"
+
+
+def _silent(series: Series) -> list[str]:
+    """Past covariates of which nothing is known in the newest window."""
+    layout, lookback, rows = series.layout, series.settings.lookback, range(len(series.names), len(series.channels))
+    ends = layout.offsets[1:]
+    observed = series.source.filled.observed
+    return [
+        series.channels[row]
+        for row in rows
+        if not observed[max(layout.offsets[row], ends[row] - lookback) : ends[row]].any()
+    ]
 
 
 def _warnings(

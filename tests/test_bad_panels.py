@@ -202,7 +202,7 @@ NEW_FILES = {
     ),
     "a column less": (
         lambda: panel().drop(columns="price"),
-        "Call one 'price', or name another in data or covariates of params.yaml and train another run.",
+        "Add it, or call one 'price', or name another in data or covariates of params.yaml and train another run.",
     ),
     "a static covariate that varies": (
         lambda: panel().assign(size=range(3 * (STEPS + HORIZON))),
@@ -240,6 +240,42 @@ def test_a_series_that_the_run_does_not_know_is_forecast_with_a_warning(panel_ru
     expected = "east: the run has no such series; its intervals are those of all together"
     assert outcome(done)["warnings"][:1] == [expected]
     assert expected in done.stderr
+
+
+def test_what_a_new_file_does_not_tell_of_covariates_is_warned_of(panel_run):
+    done = forecast(panel_run, panel().assign(wind=np.nan))
+
+    assert outcome(done)["warnings"] == [
+        "no value in the newest window of past covariates: north/wind, south/wind, west/wind"
+    ]
+
+
+def test_where_one_of_two_targets_ends_early_advice_is_to_give_its_values(project):
+    table = panel()
+    table["heat"] = table["load"] + 1
+    late = table.index % (STEPS + HORIZON) >= STEPS - 20
+    give(project, table.assign(load=table["load"].mask(late)), data__target=["load", "heat"])
+
+    done = project.stage("preprocess")
+
+    assert "Give the newest values of this target, too, or forecast it in a run of its own." in done.stderr
+    assert "Remove its last rows" not in done.stderr
+
+
+def test_rows_of_one_name_are_refused(project):
+    table = panel(sites=("a", "a/b"))
+    give(project, table.assign(**{"b/load": table["load"] + 1}), data__target=["load", "b/load"])
+
+    assert_clear_failure(project.stage("preprocess"), 25, "'a/b/load' twice", "Rename a series or a target")
+
+
+def test_columns_may_be_called_anything(project):
+    table = panel()
+    give(project, table.rename(columns={"wind": "self"}).assign(key="x"), covariates__past=["self", "key"])
+
+    done = project.stage("preprocess")
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_bounds_are_of_targets_not_of_what_goes_with_them(project):

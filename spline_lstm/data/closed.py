@@ -174,7 +174,7 @@ def _seconds(frequency: str) -> int | None:
     if not isinstance(offset, pd.tseries.offsets.Tick):
         return None
     seconds = pd.Timedelta(offset).total_seconds()
-    return int(seconds) if seconds >= 1 and DAY % seconds == 0 else None
+    return int(seconds) if seconds >= 1 and seconds == int(seconds) and DAY % seconds == 0 else None
 
 
 def _since_a_monday(labels: pd.DatetimeIndex, timezone: str) -> np.ndarray:

@@ -57,7 +57,8 @@ def read_columns(
         if path.suffix.lower() in (".parquet", ".pq"):
             table = _read_parquet(path, columns, and_ids)
             if missing:
-                table = table.assign(**{name: without_marks(table[name], missing) for name in numbers})
+                for name in numbers:
+                    table[name] = without_marks(table[name], missing)
         else:
             table = _read_csv(path, columns, texts, and_ids, missing)
     except UnicodeDecodeError as error:
@@ -181,7 +182,7 @@ def _require_columns(path: Path, columns: list[str], found: list[str]) -> None:
             raise DataError(f"`{path}` must have one column {name!r}. Received: several. Rename the others.")
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1)
-            advice = f"Did you mean {near[0]!r}? Call it {name!r}." if near else f"Call one {name!r}."
+            advice = f"Did you mean {near[0]!r}? Call it {name!r}." if near else f"Add it, or call one {name!r}."
             or_param = f"name {'it' if near else 'another'} in data or covariates of params.yaml"
             if len(found) == 1 and set(found[0]) & set(SEPARATORS):
                 advice = "Separate cells by commas, and write decimals with a point and thousands without one."

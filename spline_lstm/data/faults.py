@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from spline_lstm.run.errors import DataError, InsufficientDataError, NothingToLe
 
 log = logging.getLogger(__name__)
 
+MOST_LOGGED = 10
 FEWEST_TO_COMPARE = 20
 FAR_OUT = 20  # times the range of 19 of 20 values: storms and rare orders lie nearer, wrong units farther
 NAMED, UNLEARNED = 0.02, 0.003  # shares of values that may lie so far out: what comes more often belongs to the series
@@ -160,6 +162,8 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
             NothingToLearnError if drop and any(each.error is DataError for each in faults.values()) else fault.error
         )
         raise error(f"Series {name!r} must {fault.rule}. Received: {fault.received}.{several} {fault.advice}", or_param)
-    for name, fault in faults.items():
+    for name, fault in itertools.islice(faults.items(), MOST_LOGGED):
         log.warning("left out: %s %s", name, fault)
+    if len(faults) > MOST_LOGGED:
+        log.warning("left out: %d more; the report names them", len(faults) - MOST_LOGGED)
     return np.array([name not in faults for name in names])

@@ -158,8 +158,15 @@ class Series:
             f"have no gap over {settings.longest_gap} steps and at most {settings.max_missing:.0%} missing in its last "
             f"{settings.lookback} steps",
             f"{missing[-settings.lookback :].sum()} missing, and a gap of {longest} steps",
-            advice="Remove its last rows, which hold no value." if open_end else "Mend the data.",
+            advice="Mend the data." if not open_end else self._advice_on_open_end(row),
         )
+
+    def _advice_on_open_end(self, row: int) -> str:
+        series, last = self.source.covariates.series, self.layout.offsets[1:] - 1
+        same = np.flatnonzero(series == series[row])
+        if self.source.filled.observed[last[same]].any():
+            return "Give the newest values of this target, too, or forecast it in a run of its own."
+        return "Remove its last rows, which hold no value."
 
     def seen_by(self: Kind, training: Mapping[str, Any]) -> Kind:
         """The same with the covariates that a trained model was given; see `training.json`."""

@@ -134,6 +134,11 @@ def read_panel(
     targets = _aggregate(rows.values, series.positions(rows.series, bins), series.size, params.aggregate)
     layout, values = _rows(series, targets)
     names = _row_names(every.ids, params.target)
+    if (alike := pd.Series(names).duplicated()).any():
+        raise DataError(
+            "Rows must have different names when series and targets are joined by '/'. "
+            f"Received: {names[int(alike.argmax())]!r:.200} twice. Rename a series or a target."
+        )
     findings = {
         "rows": len(table.series),
         "series": len(every.ids),
@@ -228,7 +233,7 @@ def _warn_of_open_steps(rows: Table, full: pd.DatetimeIndex) -> None:
     borders = np.append(np.searchsorted(rows.series, np.arange(len(rows.ids))), len(rows.series))
     found = []
     for name, begin, end in zip(rows.ids, borders, borders[1:], strict=False):
-        own = rows.at(np.arange(begin, end))
+        own = replace(rows.at(np.arange(begin, end)), series=np.zeros(end - begin, np.int64))
         grid = full[: full.searchsorted(own.timestamps[-1]) + 1]
         if len(grid) < len(full) and not last_is_over(own, grid, own.timestamps):
             found.append(name)

@@ -142,8 +142,9 @@ def read_table(
         for name in categorical:
             _refuse_commas(table[name])
     if categorical:  # whose cells are texts, even one that says None
-        cells = read_columns(path, sorted(categorical), ())
-        table = table.assign(**{name: without_marks(cells[name], params.missing) for name in cells})
+        cells, table = read_columns(path, sorted(categorical), ()), table.copy()
+        for name in cells:
+            table[name] = without_marks(cells[name], params.missing)
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
     every_wrong = np.zeros(len(table), bool)

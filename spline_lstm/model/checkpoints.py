@@ -18,12 +18,12 @@ from pydantic import ConfigDict, Field
 from spline_lstm.model.forecaster import SplineForecaster
 from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, EPOCH_ZERO, WAY_BACK, read_bytes, stored, write_bytes
-from spline_lstm.run.params import Cell
+from spline_lstm.run.params import LONGEST, LONGEST_SEGMENT, Cell
 
 LARGEST_WINDOW = 1 << 24  # values of all channels
-LARGEST_SPLINES = 1 << 22  # steps times coefficients of a segment
 MOST_GROUPS = 10_000  # of a file of weights
-Size = Annotated[int, Field(gt=0, le=100_000, strict=True)]
+Size = Annotated[int, Field(gt=0, le=LONGEST, strict=True)]
+Rows = Annotated[int, Field(gt=0, le=1 << 24, strict=True)]  # of which the weights must have room for each
 Channels = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 Scale = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -37,15 +37,15 @@ class ForecasterSettings(pydantic.BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
     lookback: Size
     horizon: Size
-    rows: Size
+    rows: Rows
     past: Channels
     known: Channels
     delayed: Channels
     calendar: Channels
     static: Channels
     members: Annotated[list[Size], Field(min_length=1, max_length=16)]
-    segment: Size
-    coefficients: Annotated[int, Field(gt=0, le=4096, strict=True)]
+    segment: Annotated[int, Field(gt=0, le=LONGEST_SEGMENT, strict=True)]
+    coefficients: Annotated[int, Field(gt=0, le=LONGEST_SEGMENT, strict=True)]
     degree: Annotated[int, Field(ge=0, le=5, strict=True)]
     penalty: Annotated[float, Field(ge=0)]
     cell: Cell
@@ -76,8 +76,8 @@ class ForecasterSettings(pydantic.BaseModel):
         if 4 * max(floats, steps * self.horizon) > size:
             raise ValueError(f"{size} bytes of weights for a larger model")
         window = (self.lookback + self.horizon) * (1 + self.past + self.known + self.delayed + self.calendar)
-        if window > LARGEST_WINDOW or self.segment * self.coefficients > LARGEST_SPLINES:
-            raise ValueError("settings of a window or a segment that is too large")
+        if window > LARGEST_WINDOW:
+            raise ValueError("settings of a window that is too large")
 
 
 def save_checkpoint(model: SplineForecaster, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,13 @@ from spline_lstm.scores.doubt import CONFIDENCE
 HEIGHT = 3.6
 
 
-def render_comparison(comparison: Comparison, picture: str) -> str:
+def render_comparison(comparison: Comparison, picture: str, wanted: Mapping[str, float]) -> str:
     """Markdown, with the picture beside it.
 
     Args:
         comparison: Two runs or more.
         picture: File name of the picture.
+        wanted: The coverage that each run was to have, by its run_id.
     """
     best, several = comparison.runs[0], comparison.series > 1
     clear = [each.run_id for each in comparison.runs[1:] if each.behind > each.margin]
@@ -33,7 +35,7 @@ def render_comparison(comparison: Comparison, picture: str) -> str:
     errors = ["relative RMSE", "best in"] if several else ["RMSE", "MAE"]
     ends = pd.DatetimeIndex([comparison.first, comparison.last])
     first, last = ends.strftime(time_format(ends))
-    rows = [_row(each, several) for each in comparison.runs]
+    rows = [_row(each, several, wanted[each.run_id]) for each in comparison.runs]
     of_series = f" of {comparison.series:,} series" if several else ""
     return (
         "\n\n".join(
@@ -78,7 +80,7 @@ def plot_comparison(comparison: Comparison) -> Figure:
     return figure
 
 
-def _row(each: RunScore, several: bool) -> list[str]:
+def _row(each: RunScore, several: bool, wanted: float) -> list[str]:
     errors = [number(each.relative_rmse), f"{each.wins:,}"] if several else [number(each.rmse), number(each.mae)]
     behind = f"{each.behind:.1%}" if math.isnan(each.margin) else f"{each.behind:.1%} {give_or_take(each.margin)}"
-    return [each.run_id, *errors, f"{each.coverage:.1%}", behind]
+    return [each.run_id, *errors, f"{each.coverage:.1%} of {100 * wanted:g}%", behind]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import math
 import re
 import warnings
 import zoneinfo
@@ -25,6 +26,7 @@ from spline_lstm.run.hours import Hours
 
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
+LONGEST, LONGEST_SEGMENT = 100_000, 2048  # steps of a lookback or a horizon, and of a segment, that models are built of
 MOST_EPOCHS = 100_000  # a snapshot has room for the errors of each
 PARAMS_FILE = Path("params.yaml")
 RECORD = "the record of the run"
@@ -108,6 +110,14 @@ def _marks(value: object) -> object:
     return _columns(value if value is None or isinstance(value, str) else _several(value))
 
 
+def _mark(value: object) -> object:
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise ValueError("must be a number or a text, such as -999 or '?'")
+
+
 def _columns(value: object) -> object:
     if value is None:
         return ()
@@ -136,6 +146,12 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise ValueError("must name each once")
     return values
+
+
+def _distinct_names(levels: tuple[float, ...]) -> tuple[float, ...]:
+    """Levels that have columns of their own."""
+    _distinct(tuple(f"{100 * level:g}" for level in levels))
+    return levels
 
 
 def _ascending(seasons: tuple[float, ...]) -> tuple[float, ...]:
@@ -169,9 +185,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_di
 Columns = Annotated[Names, Field(min_length=1)]
 Bound = Annotated[Literal[False] | float | None, BeforeValidator(_bound)]
 Open = Annotated[Number, Field(gt=0, lt=1)]  # between 0 and 1
-Levels = Annotated[tuple[Open, ...], BeforeValidator(_several), AfterValidator(_distinct)]
+Levels = Annotated[tuple[Open, ...], BeforeValidator(_several), AfterValidator(_distinct_names)]
 Marks = Annotated[
-    tuple[Number | Annotated[str, Field(min_length=1)], ...], BeforeValidator(_marks), AfterValidator(_distinct)
+    tuple[Annotated[float | str, BeforeValidator(_mark)], ...], BeforeValidator(_marks), AfterValidator(_distinct)
 ]
 Closed = Annotated[tuple[Annotated[str, AfterValidator(_hours)], ...], BeforeValidator(_closed)]
 
@@ -201,6 +217,14 @@ class DataParams(Section):
     minimum: Bound = None
     maximum: Number | None = None
 
+    @pydantic.field_validator("maximum")
+    @classmethod
+    def _above_minimum(cls, maximum: float | None, others: pydantic.ValidationInfo) -> float | None:
+        low = others.data.get("minimum")
+        if low is not None and low is not False and maximum is not None and low >= maximum:
+            raise ValueError(f"must be above data.minimum, {low:g}")
+        return maximum
+
 
 class CovariateParams(Section):
     """What accompanies the targets: columns by what is known of them when, and the calendar."""
@@ -227,8 +251,8 @@ class SplitParams(Section):
 class WindowParams(Section):
     """What the model sees and what it forecasts, in steps of the grid."""
 
-    horizon: Steps
-    lookback: Steps | None = None
+    horizon: Annotated[Steps, Field(le=LONGEST)]
+    lookback: Annotated[Steps, Field(le=LONGEST)] | None = None
 
 
 class GapParams(Section):
@@ -242,8 +266,8 @@ class GapParams(Section):
 class SplineParams(Section):
     """The penalised B-splines that represent each segment of a window."""
 
-    segment: Steps | None = None
-    coefficients: Steps | None = None
+    segment: Annotated[Steps, Field(le=LONGEST_SEGMENT)] | None = None
+    coefficients: Annotated[Steps, Field(le=LONGEST_SEGMENT)] | None = None
     degree: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
     penalty: Annotated[Number, Field(ge=0)] = 0.01
 

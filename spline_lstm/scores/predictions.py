@@ -119,7 +119,8 @@ def predictions_table(
     forecasts: Forecasts, names: tuple[str, ...], timestamps: pd.DatetimeIndex, shown: Sequence[str]
 ) -> pd.DataFrame:
     """The windows of some series, as `write_predictions` would hold them."""
-    rows = [names.index(name) for name in shown]
+    number = {name: row for row, name in enumerate(names)}
+    rows = [number[name] for name in shown]
     return _table(forecasts.of(np.isin(forecasts.rows, rows)), names, timestamps, forecasts.levels[:1])
 
 

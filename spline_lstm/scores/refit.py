@@ -16,7 +16,7 @@ from spline_lstm.data.series import Panel, read_panel
 from spline_lstm.data.tables import Stretch
 from spline_lstm.data.windows import Splits
 from spline_lstm.model.fitting import TrainedForecaster, train_forecaster
-from spline_lstm.run.errors import NothingToLearnError, NothingToScoreError, PipelineError
+from spline_lstm.run.errors import InsufficientDataError, NothingToLearnError, NothingToScoreError, PipelineError
 from spline_lstm.run.params import DataParams, Params, SplitParams
 from spline_lstm.scores.backtest import FoldScores
 from spline_lstm.scores.evaluation import evaluate_forecasts
@@ -88,8 +88,11 @@ def _fit(params: Params, fold: Fold) -> _Fit:
     splits = _splits(panel, fold)
     sizes = np.diff([0, splits.train, splits.validation, splits.test]).tolist()
     counted = SplitParams(**dict(zip(("train", "validation", "test"), sizes, strict=True)))
-    prepared = prepare(panel, params.model_copy(update={"data": data, "split": counted}), splits.validation)
-    train, validation = prepared.windows("train"), prepared.windows("validation")
+    try:
+        prepared = prepare(panel, params.model_copy(update={"data": data, "split": counted}), splits.validation)
+        train, validation = prepared.windows("train"), prepared.windows("validation")
+    except InsufficientDataError as error:  # as after an outage
+        raise NothingToLearnError(str(error)) from error
     trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
     return _Fit(fold, data, anchor, prepared, trained)
 

@@ -428,7 +428,7 @@ BAD_TABLES = {
     "header only": ("time,load\n", "rows below its header"),
     "no such column": ("time,lode\n" + GOOD, "column 'load'.*Did you mean 'lode'"),
     "no timestamps": ("tme,load\n" + GOOD, "column 'time'.*Did you mean 'tme'"),
-    "nothing alike": ("time,xyz\n" + GOOD, "column 'load'.*Call one 'load', or name another in data"),
+    "nothing alike": ("time,xyz\n" + GOOD, "column 'load'.*Add it, or call one 'load', or name another in data"),
     "unparsable timestamp": (f"time,load\n{GOOD}soon,4\n", "'time'.*'soon' in row 4 after the header"),
     "timestamp out of range": (f"time,load\n{GOOD}9999-01-01,4\n", "'time'.*'9999-01-01' in row 4"),
     "empty timestamp": (f"time,load\n{GOOD},4\n", "'time'.*an empty cell in row 4"),
@@ -754,11 +754,27 @@ def test_a_saturday_among_business_days_leaves_their_step(folder):
     assert panel.values.sum() == np.arange(601).sum()
 
 
+@pytest.mark.parametrize(
+    ("apart", "step"), [("7050ms", "7s"), ("7400ms", "7400ms"), ("67300ms", "67s"), ("11s", "11s")]
+)
+def test_a_jittered_step_is_told_in_the_coarsest_unit_that_hardly_changes_it(apart, step):
+    late = pd.to_timedelta(np.random.default_rng(0).uniform(-0.01, 0.01, 500), unit="s")
+
+    assert infer_frequency(pd.date_range("2024-01-01", periods=500, freq=apart) + late) == step
+
+
 def test_dates_at_uneven_intervals_have_a_step_of_whole_days(folder):
     apart = np.random.default_rng(0).integers(2, 6, size=200)
     days = START + pd.to_timedelta(np.cumsum(apart), unit="D")
 
     assert pd.Timedelta(read_rows(folder, days, np.arange(200.0)).frequency) % pd.Timedelta("1D") == pd.Timedelta(0)
+
+
+@pytest.mark.parametrize("step", ["1500ms", "2500ms", "700ms", "20ms", "250ms", "50us"])
+def test_a_fast_clock_with_gaps_keeps_its_step(step):
+    kept = np.sort(np.random.default_rng(0).choice(400, 380, replace=False))
+
+    assert infer_frequency(pd.date_range("2024-01-01", periods=400, freq=step)[kept]) == step
 
 
 @pytest.mark.parametrize("step", ["D", "h", "7D", "15min", "12h"])

@@ -297,6 +297,12 @@ def test_a_hostile_config_is_refused(tmp_path, change):
         load_checkpoint(path)
 
 
+def test_a_model_of_very_many_rows_is_loaded_again(tmp_path):
+    save_checkpoint(build(rows=100_001), tmp_path / "a.keras")
+
+    assert load_checkpoint(tmp_path / "a.keras").rows == 100_001
+
+
 def compress(archive):
     buffer = io.BytesIO()
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:

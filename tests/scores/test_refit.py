@@ -137,11 +137,24 @@ def train_rows_vary(fold, clock, still):
     return not still[: train_part(known, fold.share)].all()
 
 
-def test_a_fold_that_cannot_be_fitted_is_named(table, tmp_path):
+def test_a_fold_after_an_outage_without_a_window_to_choose_by_leaves_the_fit_to_the_next(table, tmp_path):
     params = params_of(table[table["name"] == "a"], tmp_path, gaps={"seasons": 7, "longest": 1})
     folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params, "UTC")
-    lost = table[(table["name"] == "a") & ~table["when"].between("2024-01-10", folds[0].cutoff)]
+    begin = folds[0].cutoff - pd.Timedelta("17D")  # in which its validation part lies
+    lost = table[(table["name"] == "a") & ~table["when"].between(begin, folds[0].cutoff)]
     lost.to_csv(params.data.path, index=False)
+
+    scored = refit.score_folds(params, folds)
+
+    assert [each.fold.number for each in scored][:1] != [1]
+    assert scored
+    assert {each.fitted for each in scored} == {scored[0].fold.number}
+
+
+def test_a_fold_that_cannot_be_read_is_named(table, tmp_path):
+    params = params_of(table[table["name"] == "a"], tmp_path)
+    folds = walk_forward(pd.DatetimeIndex(table["when"].unique()), params, "UTC")
+    table[table["when"] > folds[0].cutoff].to_csv(params.data.path, index=False)
 
     with pytest.raises(InsufficientDataError, match=f"Fold 1, after {folds[0].cutoff}: "):
         refit.score_folds(params, folds[:1])
