@@ -116,7 +116,7 @@ def compare_runs(
     first = next(iter(common.values()))
     rows, names = pd.factorize(first.keys.get_level_values(0))
     places = np.unique(first.timestamps, return_inverse=True)[1].reshape(first.timestamps.shape)
-    origins = places[:, 0] - 1  # in steps of the grid, on which all times stand
+    origins = places[:, 0] - 1  # counted in times that any of the windows hold
     y_true = first.values["y_true"]
     observed = ~np.isnan(y_true)
     if not observed.any():

@@ -24,7 +24,7 @@ class Forecasts:
         origins: `(windows,)`.
         y_true: `(windows, horizon)`, NaN where nothing was observed.
         y_pred: `(windows, horizon)`.
-        levels: Coverage of each kind of prediction interval; the first one is scored.
+        levels: Coverage of each kind of prediction interval; scores without a suffix are of the first.
         lower: `(levels, windows, horizon)`.
         upper: `(levels, windows, horizon)`.
     """
