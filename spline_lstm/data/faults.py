@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 MOST_LOGGED = 10
 FEWEST_TO_COMPARE = 20
 FAR_OUT = 20  # times the range of 19 of 20 values: storms and rare orders lie nearer, wrong units farther
+APART = 2  # times as far as the farthest of those that are near: of heavy rain there is heavier
 NAMED, UNLEARNED = 0.02, 0.003  # shares of values that may lie so far out: what comes more often belongs to the series
 NEW_LEVEL = 3  # values in a row, far out to the same side, after which the series is there
 
@@ -78,8 +79,9 @@ def limits(row: np.ndarray, most: float) -> tuple[float, float]:
     observed = row[~np.isnan(row)]
     if len(observed) >= FEWEST_TO_COMPARE:
         low, middle, high = np.quantile(observed, [0.025, 0.5, 0.975])
-        reach = FAR_OUT * (high - low)
-        if reach and np.sum(np.abs(observed - middle) > reach) <= max(1, most * len(observed)):
+        away, reach = np.abs(observed - middle), FAR_OUT * (high - low)
+        reach = max(reach, APART * away[away <= reach].max())
+        if high > low and np.sum(away > reach) <= max(1, most * len(observed)):
             return float(middle - reach), float(middle + reach)
     return -np.inf, np.inf
 

@@ -40,6 +40,15 @@ def test_limits_are_twenty_ranges_of_the_middle_of_the_values():
     assert limits(row, 0.003) == pytest.approx((0.5 - 20 * 0.95, 0.5 + 20 * 0.95))
 
 
+def test_what_is_not_apart_from_others_is_near():
+    rain = np.zeros(1000)
+    rain[:40], rain[500:503] = 0.02, (0.3, 0.35, 0.6)
+
+    assert 20 * np.quantile(rain, 0.975) == pytest.approx(0.4)
+    assert limits(rain, 0.003) == pytest.approx((-0.7, 0.7))
+    assert limits(np.append(rain, 1048), 0.003) == pytest.approx((-0.7, 0.7))
+
+
 @pytest.mark.parametrize(
     "row",
     [np.zeros(0), np.full(50, np.nan), np.arange(19.0), np.full(300, 7.0), np.append(np.arange(100.0), [1e6, 1e6])],
