@@ -105,16 +105,19 @@ def doubtful(values: np.ndarray, layout: Layout, floor: np.ndarray, ceiling: np.
         ceiling: `(rows,)`, above which they are.
         train: Steps of the train split, in which none is believed.
     """
-    low, high = (np.repeat(limit, layout.lengths) for limit in (floor, ceiling))
-    side = (values > high).astype(np.int8) - (values < low)
-    result, later = side != 0, layout.steps() >= train
-    for row in np.unique(np.searchsorted(layout.offsets, np.flatnonzero(result & later), side="right") - 1):
-        stretch = slice(*layout.offsets[[row, row + 1]])
-        observed = stretch.start + np.flatnonzero(later[stretch] & ~np.isnan(values[stretch]))
+    result = np.zeros(len(values), bool)
+    rows = zip(layout.split(values), layout.split(result), layout.starts, floor, ceiling, strict=True)
+    for row, doubted, start, low, high in rows:
+        side = (row > high).astype(np.int8) - (row < low)
+        doubted[:] = side != 0
+        later = max(0, train - start)
+        if not doubted[later:].any():
+            continue
+        observed = later + np.flatnonzero(~np.isnan(row[later:]))
         place = np.arange(len(observed))
         begins = np.diff(side[observed], prepend=0) != 0
         in_a_row = place - np.maximum.accumulate(np.where(begins, place, 0))
-        result[observed[in_a_row >= NEW_LEVEL]] = False
+        doubted[observed[in_a_row >= NEW_LEVEL]] = False
     return result
 
 

@@ -88,7 +88,10 @@ def _limits(heads: Iterable[np.ndarray]) -> np.ndarray:
 
 def _near(values: np.ndarray, layout: Layout, near: np.ndarray, train: int) -> np.ndarray:
     """Flat values without the few train ones beyond such limits: one of them would be most of what is learned."""
-    return np.where(doubtful(values, layout, near[:, 0], near[:, 1], train) & (layout.steps() < train), np.nan, values)
+    values = values.copy()
+    for head, (low, high) in zip(layout.before(values, train), near, strict=True):
+        head[(head < low) | (head > high)] = np.nan
+    return values
 
 
 def prepare_for_forecast(
