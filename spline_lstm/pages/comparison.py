@@ -63,7 +63,7 @@ def plot_comparison(comparison: Comparison) -> Figure:
     for each, color in zip(comparison.runs, shades, strict=True):
         steps = np.arange(1, len(each.by_step) + 1)
         left.plot(steps, each.by_step, color=color, marker=marker(len(steps)), label=each.run_id)
-    finish(left, "Error by horizon", xlabel="steps ahead", ylabel="RMSE")
+    finish(left, "Error by horizon", xlabel="steps ahead", ylabel="RMSE" if comparison.series == 1 else "relative RMSE")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set_ylim(bottom=0)
     others = comparison.runs[1:]

@@ -31,7 +31,7 @@ class RunScore:
         wins: In how many series it has the least RMSE.
         behind: Share of its relative RMSE that the best run saves; 0 for the best itself.
         margin: How far `behind` may be off, see `skill_margins`; NaN for the best itself.
-        by_step: `(horizon,)`, RMSE at each step ahead.
+        by_step: `(horizon,)`, RMSE at each step ahead; of several series in units of what their best run misses.
     """
 
     run_id: str
@@ -137,7 +137,9 @@ def compare_runs(
     without_intervals = (), *np.empty((2, 0, *y_true.shape))
     forecasts = Forecasts(rows, origins, y_true, y_pred[best], *without_intervals)
     margins, _ = skill_margins(forecasts, y_pred, best_of_rows)
-    of_steps = np.maximum(observed.sum(axis=0), 1)
+    # Series of different units are averaged in those of their best run's errors.
+    unit = np.where(judged & (least > 0), least / np.maximum(counts, 1), np.inf)[rows, None] if len(names) > 1 else 1.0
+    of_steps = np.maximum(np.sum(observed & np.isfinite(unit), axis=0), 1)
 
     def score(name: str) -> RunScore:
         values = {key: table[observed] for key, table in common[name].values.items()}
@@ -150,7 +152,7 @@ def compare_runs(
             int((sums[name] == least).sum()),
             metrics.skill(relative[best], relative[name]),
             margins[name] if name != best else np.nan,
-            np.sqrt(squares[name].sum(axis=0) / of_steps),
+            np.sqrt(np.sum(squares[name] / unit, axis=0) / of_steps),
         )
 
     seen = first.timestamps[observed]

@@ -75,8 +75,16 @@ def test_scores_are_of_the_windows_and_steps_that_all_runs_have(horizons, begins
         assert each.coverage == pytest.approx(inside.mean())
         assert each.relative_rmse == pytest.approx((errors[each.run_id] / least).mean())
         assert each.wins == (errors[each.run_id] == least).sum()
-        by_step = table.groupby("step").apply(rmse, include_groups=False)
+        unit = table["series_id"].map(least)
+        in_units = table.assign(y_true=table["y_true"] / unit, y_pred=table["y_pred"] / unit)
+        by_step = in_units.groupby("step").apply(rmse, include_groups=False)
         np.testing.assert_allclose(each.by_step, by_step)
+
+
+def test_of_one_series_errors_by_step_are_in_its_unit():
+    (each, _) = compare_runs({name: predictions(1.0, series=(0,), seed=seed) for seed, name in enumerate("ab")}).runs
+
+    assert np.sqrt(np.mean(each.by_step**2)) == pytest.approx(each.rmse)
 
 
 def test_the_best_comes_first_and_differences_have_their_margin():
