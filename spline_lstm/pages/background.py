@@ -35,22 +35,11 @@ def data_section(run: FinishedRun) -> str:
         _seasons(run),
         _splits(run),
         _gaps(run),
-        _marks(found["marks"]),
         _doubted(found["doubted"]),
         covariates_text(run),
         _dropped(run.meta["dropped"]),
     )
     return "\n\n".join(part for part in parts if part)
-
-
-def _marks(marks: Mapping[str, float]) -> str:
-    """Which numbers may stand for nothing."""
-    if not marks:
-        return ""
-    named = listed(f"{mark:.15g} in {name}" for name, mark in marks.items())
-    return (
-        f"Far from all other numbers, and there again and again: {named}. If it is no value, name it in `data.missing`."
-    )
 
 
 def _doubted(counts: Mapping[str, int]) -> str:

@@ -43,6 +43,7 @@ def render_report(run: FinishedRun) -> str:
     parts = [
         f"# Forecast report: {run.params.run_id}",
         _verdict(run.scores, run.training["model"]),
+        _marks(run.meta["findings"]["marks"]),
         "## Forecast",
         _forecast(run),
         _without_forecast(run),
@@ -71,6 +72,17 @@ def render_report(run: FinishedRun) -> str:
         f"time and the commit beside it in `.{run.params.run_id}.made.json`.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _marks(marks: Mapping[str, float]) -> str:
+    """Which numbers may stand for nothing, so that nothing else here could be trusted."""
+    if not marks:
+        return ""
+    named = listed(f"{mark:.15g} in {name}" for name, mark in marks.items())
+    return (
+        f"**Look at the data: {named}.** Far from all other numbers, and there again and again: if it is no value, "
+        "name it in `data.missing` and run again."
+    )
 
 
 def _picture(run: FinishedRun, name: str) -> str:

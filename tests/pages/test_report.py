@@ -123,6 +123,15 @@ def test_errors_of_several_units_are_pooled_nowhere(tmp_path):
     assert "standard deviations of the train split, as several target columns have no unit in common" in one
 
 
+def test_a_number_that_seems_to_stand_for_nothing_is_told_of_at_once(tmp_path):
+    table = hourly()
+    table.loc[::9, "load"] = -999
+
+    page = render_report(finished_run(table, tmp_path))
+
+    assert "**Look at the data: -999 in load.**" in page.split("## Forecast")[0]
+
+
 def test_a_baseline_of_clearly_smaller_absolute_errors_is_named(tmp_path):
     run = finished_run(hourly(), tmp_path, errors=(2.0, 4.0))
     first, *_ = run.scores["baselines"]
