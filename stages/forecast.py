@@ -134,8 +134,7 @@ def _forecast_table(
     unseen = set(names).difference(seen.names) if seen else set()
     behind = origins.max() - origins
     ended = {name: count for name, count in zip(names, behind.tolist(), strict=True) if count >= steps}
-    doubted = {name: what for name, row in zip(names, rows, strict=True) if (what := _doubted(series, row))}
-    warnings = _warnings(sorted(unseen), unusual, doubted, dict(zip(names, open_steps, strict=True)), ended)
+    warnings = _warnings(sorted(unseen), unusual, _doubted(series), dict(zip(names, open_steps, strict=True)), ended)
     if silent := _silent(series):
         warnings.append(f"no value in the newest window of past covariates: {', '.join(silent):.300}")
         log.warning("%s", warnings[-1])
@@ -174,28 +173,24 @@ def _recorded_intervals(paths: RunPaths, horizon: int) -> RecordedIntervals:
         ) from error
 
 
-def _doubted(series: Series, row: int) -> str:
-    """What of a row's newest window is not believed, if anything."""
-    begin, end = series.layout.offsets[[row, row + 1]]
-    newest = slice(max(begin, end - series.settings.lookback), end)
-    far = np.flatnonzero(~np.isnan(series.values[newest]) & ~series.source.filled.observed[newest])
-    if not far.size:
-        return ""
-    last = newest.start + far[-1]
-    step = series.timestamps[series.layout.steps()[last]]
-    return f"{len(far)}, the last {series.values[last]:g} in the step of {step}"
+def _doubted(series: Series) -> dict[str, str]:
+    """What of the newest windows of rows is not believed, by their names."""
+    layout, lookback, found = series.layout, series.settings.lookback, {}
+    rows = zip(series.channels, layout.split(series.values), layout.split(series.source.filled.observed), strict=True)
+    for (name, values, observed), start in zip(rows, layout.starts, strict=True):
+        far = np.flatnonzero(~np.isnan(values) & ~observed)
+        newest = far[far >= len(values) - lookback]
+        if newest.size:
+            step = series.timestamps[start + newest[-1]]
+            found[name] = f"{len(newest)}, the last {values[newest[-1]]:g} in the step of {step}"
+    return found
 
 
 def _silent(series: Series) -> list[str]:
     """Past covariates of which nothing is known in the newest window."""
-    layout, lookback, rows = series.layout, series.settings.lookback, range(len(series.names), len(series.channels))
-    ends = layout.offsets[1:]
-    observed = series.source.filled.observed
-    return [
-        series.channels[row]
-        for row in rows
-        if not observed[max(layout.offsets[row], ends[row] - lookback) : ends[row]].any()
-    ]
+    rows = list(zip(series.channels, series.layout.split(series.source.filled.observed), strict=True))
+    lookback = series.settings.lookback
+    return [name for name, observed in rows[len(series.names) :] if not observed[-lookback:].any()]
 
 
 def _warnings(

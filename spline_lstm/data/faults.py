@@ -70,11 +70,14 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
 
 
 def limits(row: np.ndarray, most: float) -> tuple[float, float]:
-    """What only a few values lie beyond, far from all others, as a wrong unit or a mark for nothing would.
+    """Beyond which a few values lie far from all others, as a wrong unit or a mark for nothing would.
 
     Args:
         row: `(steps,)`, NaN where nothing was observed.
         most: The share of values that may be such; where there are more, and more than one, nothing is far.
+
+    Returns:
+        Infinite where nothing is far.
     """
     observed = row[~np.isnan(row)]
     if len(observed) >= FEWEST_TO_COMPARE:
@@ -103,7 +106,7 @@ def doubtful(values: np.ndarray, layout: Layout, floor: np.ndarray, ceiling: np.
         layout: Where the rows stand in it.
         floor: `(rows,)`, below which values are far.
         ceiling: `(rows,)`, above which they are.
-        train: Steps of the train split, in which none is believed.
+        train: Steps of the train split, in which none of these is believed.
     """
     result = np.zeros(len(values), bool)
     rows = zip(layout.split(values), layout.split(result), layout.starts, floor, ceiling, strict=True)
@@ -170,5 +173,5 @@ def sound_rows(names: Sequence[str], faults: Mapping[str, Fault], drop: bool) ->
     for name, fault in itertools.islice(faults.items(), MOST_LOGGED):
         log.warning("left out: %s %s", name, fault)
     if len(faults) > MOST_LOGGED:
-        log.warning("left out: %d more; the report names them", len(faults) - MOST_LOGGED)
+        log.warning("left out: %d more", len(faults) - MOST_LOGGED)
     return np.array([name not in faults for name in names])
