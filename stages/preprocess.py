@@ -192,7 +192,7 @@ def _log_far(panel: Panel, doubted: Mapping[str, int]) -> None:
             found.append((name, len(far), row[far[0]], panel.timestamps[start + far[0]], doubted.get(name, 0)))
     for each in found[:MOST_LOGGED]:
         log.warning(
-            "%s: values far from all others: %d, first %g in the step of %s; of them count as missing: %d; "
+            "%s: values far from all others: %d, first %g in the step of %s; values that count as missing: %d; "
             "if they are wrong, empty their cells",
             *each,
         )

@@ -353,7 +353,7 @@ def test_values_far_from_all_others_are_told_of(project):
     done = project.stage("preprocess")
 
     (said,) = [line for line in done.stderr.splitlines() if "far from all others" in line]
-    assert "others: 2, first 10000 in the step of 2020-01-02 16:00:00; of them count as missing: 2; if" in said
+    assert "others: 2, first 10000 in the step of 2020-01-02 16:00:00; values that count as missing: 2; if" in said
     assert json.loads(project.paths("co2-weekly").meta.read_text("utf-8"))["findings"]["doubted"] == {"load": 2}
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from spline_lstm.data.marks import texts_of, without_marks
 from spline_lstm.run.errors import DataError
 from spline_lstm.run.files import CORRUPT, require_input
 
@@ -31,13 +30,7 @@ ID = r"u?int\d+|bool|decimal.*|(?:large_)?string(?:_view)?"
 PLAIN = rf"{ID}|(?:large_)?binary(?:_view)?|halffloat|float|double|date.*|time.*|null"
 
 
-def read_columns(
-    path: Path,
-    texts: Sequence[str],
-    numbers: Sequence[str],
-    and_ids: bool = False,
-    missing: Sequence[float | str] = (),
-) -> pd.DataFrame:
+def read_columns(path: Path, texts: Sequence[str], numbers: Sequence[str], and_ids: bool = False) -> pd.DataFrame:
     """Read columns by their names.
 
     Args:
@@ -45,7 +38,6 @@ def read_columns(
         texts: Columns whose cells stay text in a CSV; only an empty one is missing.
         numbers: Other columns, where words such as NA are missing cells, too.
         and_ids: Whether to read all others, too, that may hold ids.
-        missing: What else stands for a missing cell in columns of numbers.
 
     Raises:
         InputNotFoundError: There is no such file.
@@ -56,11 +48,8 @@ def read_columns(
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = _read_parquet(path, columns, and_ids)
-            if missing:
-                for name in numbers:
-                    table[name] = without_marks(table[name], missing)
         else:
-            table = _read_csv(path, columns, texts, and_ids, missing)
+            table = _read_csv(path, columns, texts, and_ids)
     except UnicodeDecodeError as error:
         raise DataError(f"`{path}` must be UTF-8 text or Parquet. Received: {error.reason}. Convert it.") from error
     except (*CORRUPT, csv.Error, pd.errors.ParserWarning) as error:
@@ -122,9 +111,7 @@ def _kind(kind: Any) -> str:
     return str(kind.value_type if str(kind).startswith("dictionary") else kind)
 
 
-def _read_csv(
-    path: Path, columns: list[str], texts: Sequence[str], and_ids: bool, marks: Sequence[float | str]
-) -> pd.DataFrame:
+def _read_csv(path: Path, columns: list[str], texts: Sequence[str], and_ids: bool) -> pd.DataFrame:
     _require_text(path)
     # Neither is a column called NA a number, nor is a file packed because of its name.
     options: dict[str, Any] = {
@@ -137,7 +124,7 @@ def _read_csv(
     header = pd.read_csv(path, nrows=1, header=None, dtype=str, **options).iloc[0]
     names = [name or f"Unnamed: {number}" for number, name in enumerate(header)]  # as pandas calls them
     _require_columns(path, columns, names)
-    missing = {name: [""] if name in texts else ["", *WORDS, *texts_of(marks)] for name in names}
+    missing = {name: [""] if name in texts else ["", *WORDS] for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows with more cells than the header
         # All columns are parsed, though not all are used: else pandas drops surplus cells without a word.

@@ -23,7 +23,7 @@ FEWEST_TO_COMPARE = 20
 FAR_OUT = 20  # times the range of 19 of 20 values: storms and rare orders lie nearer, wrong units farther
 APART = 2  # times as far as the farthest of those that are near: of heavy rain there is heavier
 NAMED, UNLEARNED = 0.02, 0.003  # shares of values that may lie so far out: what comes more often belongs to the series
-NEW_LEVEL = 3  # values in a row, far out to the same side, after which the series is there
+DOUBTED = 3  # values far out to the same side, after which the series is believed to go there
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,13 @@ def far_out(row: np.ndarray, most: float) -> np.ndarray:
     return np.flatnonzero((row < low) | (row > high))
 
 
-def doubtful(values: np.ndarray, layout: Layout, floor: np.ndarray, ceiling: np.ndarray, train: int) -> np.ndarray:
+def doubtful(
+    values: np.ndarray, layout: Layout, floor: np.ndarray, ceiling: np.ndarray, train: int, longest: int
+) -> np.ndarray:
     """Which values lie too far from all train values of their row to be believed: `(steps,)`.
 
-    After some in a row, to the same side, a series is believed to have gone there. What is doubted depends on nothing
-    later.
+    After some to the same side, half of what was observed since or more, a series is believed to go there: from then
+    on what lies twice as far is near. What is doubted depends on nothing later.
 
     Args:
         values: `(steps,)`, flat, NaN where nothing was observed.
@@ -107,21 +109,40 @@ def doubtful(values: np.ndarray, layout: Layout, floor: np.ndarray, ceiling: np.
         floor: `(rows,)`, below which values are far.
         ceiling: `(rows,)`, above which they are.
         train: Steps of the train split, in which none of these is believed.
+        longest: Steps of the longest gap that is filled; so many in a row are doubted at most.
     """
     result = np.zeros(len(values), bool)
     rows = zip(layout.split(values), layout.split(result), layout.starts, floor, ceiling, strict=True)
     for row, doubted, start, low, high in rows:
-        side = (row > high).astype(np.int8) - (row < low)
-        doubted[:] = side != 0
+        doubted[:] = (row < low) | (row > high)
         later = max(0, train - start)
-        if not doubted[later:].any():
-            continue
-        observed = later + np.flatnonzero(~np.isnan(row[later:]))
-        place = np.arange(len(observed))
-        begins = np.diff(side[observed], prepend=0) != 0
-        in_a_row = place - np.maximum.accumulate(np.where(begins, place, 0))
-        doubted[observed[in_a_row >= NEW_LEVEL]] = False
+        if doubted[later:].any():
+            observed = later + np.flatnonzero(~np.isnan(row[later:]))
+            doubted[observed] = _doubtful(row[observed], low, high, min(DOUBTED, longest))
     return result
+
+
+def _doubtful(row: np.ndarray, low: float, high: float, most: int) -> np.ndarray:
+    """Which later values of one row are doubted, `most` to one side at most of twice as many and two: `(steps,)`."""
+    middle, far, first = (low + high) / 2, np.zeros(len(row), bool), 0
+    while True:
+        beyond = {-1: row < low, 1: row > high}
+        believed = {
+            side: np.flatnonzero(there & (_recently(there, 2 * most + 2) > most))[:1] for side, there in beyond.items()
+        }
+        found = [(int(place[0]), side) for side, place in believed.items() if place.size]
+        at, side = min(found, default=(len(row), 0))
+        far[first:at] = (beyond[-1] | beyond[1])[first:at]
+        if not side:
+            return far
+        reach = APART * (row[at] - middle)
+        low, high, first = min(low, middle + reach), max(high, middle + reach), at
+
+
+def _recently(there: np.ndarray, steps: int) -> np.ndarray:
+    """How many of so many steps up to each are so: `(steps,)`."""
+    total = np.append(0, np.cumsum(there))
+    return total[1:] - total[np.maximum(np.arange(len(there)) + 1 - steps, 0)]
 
 
 def usable_rows(

@@ -32,7 +32,7 @@ MOST_OF_WEEK = pd.Timedelta("5D")  # between rows of some days of each week, on 
 LEAST_BUSINESS = 0.99  # share of business days: a Saturday that is one now and then leaves the step
 MOST_DAYS_APART = 6  # of the days of months, from either end, that rows of one a month may have
 SECONDS, MINUTES, HOURS = (1, 5, 10, 15, 30), (1, 2, 5, 10, 15, 20, 30), (1, 2, 3, 4, 6, 8, 12, 24, 168)
-UNITS, ROUNDING_OF_STEP = ("1s", "500ms", "100ms", "10ms", "1ms", "100us", "10us", "1us"), 0.01
+UNITS, OFF_BY_ROUNDING = ("1s", "500ms", "100ms", "10ms", "1ms", "100us", "10us", "1us"), 0.25
 COMMON_STEPS = pd.to_timedelta([*SECONDS, *(60 * n for n in MINUTES), *(3600 * n for n in HOURS)], unit="s")
 
 
@@ -85,14 +85,15 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
     if abs(nearest / step - 1) > JITTER_OF_STEP:
         are_dates = (timestamps == timestamps.normalize()).all()
-        nearest = max(step.round("1D"), DAY) if are_dates else _rounded(step)
+        nearest = max(step.round("1D"), DAY) if are_dates else _rounded(step, timestamps)
     return pd.tseries.frequencies.to_offset(nearest).freqstr
 
 
-def _rounded(step: pd.Timedelta) -> pd.Timedelta:
-    """A step in the coarsest unit that hardly changes it."""
+def _rounded(step: pd.Timedelta, timestamps: pd.DatetimeIndex) -> pd.Timedelta:
+    """A step in the coarsest unit by which no timestamp is off by a quarter of a step."""
+    steps = (timestamps[-1] - timestamps[0]) / step
     rounded = (step.round(unit) for unit in UNITS)
-    return next((each for each in rounded if abs(each / step - 1) < ROUNDING_OF_STEP), step)
+    return next((each for each in rounded if abs(each / step - 1) * steps < OFF_BY_ROUNDING), step)
 
 
 def _months(timestamps: pd.DatetimeIndex) -> str | None:

@@ -66,7 +66,9 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     of_past = _limits(list(rows.layout.before(rows.values, splits.train))[len(rows.targets) :])
     near = np.concatenate([near[kept], of_past])
     rows = replace(rows, values=_near(rows.values, rows.layout, near, splits.train))
-    heads = zip(rows.layout.split(rows.values), _known_until(rows.layout, splits.train, settings), strict=True)
+    doubted = doubtful(rows.values, rows.layout, near[:, 0], near[:, 1], splits.train, settings.longest_gap)
+    believed = rows.layout.split(np.where(doubted, np.nan, rows.values))
+    heads = zip(believed, _known_until(rows.layout, splits.train, settings), strict=True)
     scaler = _scaler([row[:known] for row, known in heads], rows.targets, settings.log, params.data, encoding)
     scaler = scaler.doubting(*near.T)
     identities = np.full(kept.sum(), UNKNOWN, np.int32)
@@ -221,7 +223,7 @@ def _series(
     if before is not None:
         missing = (np.abs(standardized) > FARTHEST) & (layout.steps() >= before)
         standardized, values = (np.where(missing, np.nan, each) for each in (standardized, values))
-    standardized[doubtful(values, layout, scaler.floor, scaler.ceiling, train)] = np.nan
+    standardized[doubtful(values, layout, scaler.floor, scaler.ceiling, train, settings.longest_gap)] = np.nan
     for name, row in zip(rows.names, layout.split(standardized), strict=True):
         require_near(f"Series {name!r}", row)
     filled = fill_gaps(standardized, layout, settings.used_seasons, settings.decay)

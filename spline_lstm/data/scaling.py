@@ -64,6 +64,8 @@ class StandardScaler:
             raise ValueError(f"no statistics of {rows} rows")
         if not (np.array([scaler.std, scaler.spread]) > 0).all():
             raise ValueError("statistics of rows without spread")
+        if not ((scaler.floor < scaler.ceiling) & (scaler.minimum <= scaler.maximum)).all():
+            raise ValueError("bounds that leave no room between them")
         return scaler
 
     @classmethod

@@ -185,7 +185,7 @@ def _marks(table: Table, params: DataParams) -> dict[str, float]:
     """What seems to stand for nothing in columns of numbers, by their names; all are logged, too."""
     columns = dict(zip(params.target, table.values.T, strict=True))
     columns |= {name: column.values for name, column in table.covariates.items() if not column.categories}
-    found = {name: looks for name, values in columns.items() if (looks := mark_of(values))}
+    found = {name: looks for name, values in columns.items() if (looks := mark_of(values, table.series))}
     marks = {name: mark for name, (mark, _) in found.items()}
     for name, (mark, count) in found.items():
         log.warning(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from spline_lstm.data.columns import read_columns
 from spline_lstm.data.encoding import Column
-from spline_lstm.data.marks import advice_on_marks, without_marks
+from spline_lstm.data.marks import advice_on_marks, numbers_of, without_marks
 from spline_lstm.run.errors import DataError, InsufficientDataError, ParamsError
 from spline_lstm.run.params import DataParams
 
@@ -132,7 +132,7 @@ def read_table(
         DataError: The file, a column, a timestamp or a value is unusable.
     """
     texts = [params.timestamp, *params.series_id]
-    table = read_columns(path, texts, [*params.target, *covariates], missing=params.missing)
+    table = _emptied(read_columns(path, texts, [*params.target, *covariates]), params, [*params.target, *covariates])
     timestamps, timezone, telling = _timestamps(table[params.timestamp], params, known)
     if categorical is None:
         told = table[telling]
@@ -142,15 +142,15 @@ def read_table(
         for name in categorical:
             _refuse_commas(table[name])
     if categorical:  # whose cells are texts, even one that says None
-        cells, table = read_columns(path, sorted(categorical), ()), table.copy()
-        for name in cells:
-            table[name] = without_marks(cells[name], params.missing)
+        cells = _emptied(read_columns(path, sorted(categorical), ()), params, categorical)
+        table = table.copy()
+        table[list(cells)] = cells
     series, ids = _series(table, params.series_id)
     broken: dict[str, str] = {}
     every_wrong = np.zeros(len(table), bool)
 
     def numbers(name: str) -> np.ndarray:
-        found, text = _numbers(table[name])
+        found, text = numbers_of(table[name])
         wrong = text | (np.abs(found) > LARGEST)
         if params.on_bad_series == "fail":
             of = f" of series {ids[series[wrong.argmax()]]!r}" if params.series_id else ""
@@ -166,6 +166,15 @@ def read_table(
     return Table(timestamps, timezone, values, series, ids, every_wrong, broken, columns)
 
 
+def _emptied(table: pd.DataFrame, params: DataParams, columns: Collection[str]) -> pd.DataFrame:
+    """The same without cells that stand for nothing."""
+    if params.missing:
+        table = table.copy()
+        for name in columns:
+            table[name] = without_marks(table[name], params.missing)
+    return table
+
+
 def _advice_on_mark(params: DataParams, cell: object) -> str:
     """What to set in params where a cell may stand for nothing, as a question mark does."""
     if not isinstance(cell, str) or len(cell) > LONGEST_MARK or re.fullmatch(WITH_COMMAS, cell):
@@ -175,7 +184,7 @@ def _advice_on_mark(params: DataParams, cell: object) -> str:
 
 def _is_categorical(column: pd.Series) -> bool:
     """Whether half of the cells are no numbers, or all are words for none: a few that are not are mistakes."""
-    _, text = _numbers(column)
+    _, text = numbers_of(column)
     return bool(2 * text.sum() >= column.notna().sum())
 
 
@@ -365,11 +374,3 @@ def _series(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[np.ndarray, 
                 "Rename a series."
             )
     return codes, tuple(map(str, names))
-
-
-def _numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of a column, NaN where a cell is empty or holds no number, and where it holds none."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype("string")  # else it would be counted in nanoseconds
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    return numbers, np.isnan(numbers) & column.notna().to_numpy()

@@ -91,8 +91,10 @@ def _fit(params: Params, fold: Fold) -> _Fit:
     try:
         prepared = prepare(panel, params.model_copy(update={"data": data, "split": counted}), splits.validation)
         train, validation = prepared.windows("train"), prepared.windows("validation")
-    except InsufficientDataError as error:  # as after an outage
-        raise NothingToLearnError(str(error)) from error
+    except InsufficientDataError as error:
+        if not np.isnan(panel.values).any():
+            raise
+        raise NothingToLearnError(str(error)) from error  # as after an outage
     trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
     return _Fit(fold, data, anchor, prepared, trained)
 

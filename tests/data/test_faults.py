@@ -1,37 +1,53 @@
-"""Values far from all others are doubted as they come, until there are several in a row."""
+"""Values far from all others are doubted as they come, until a series is believed to go there."""
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.data.faults import doubtful, limits
 from spline_lstm.data.layout import Layout
 
-VALUES = st.lists(st.sampled_from([0.0, 1.0, 99.0, 98.0, -99.0, np.nan]), min_size=1, max_size=30)
+VALUES = st.lists(st.sampled_from([0.0, 1.0, 15.0, 20.0, 99.0, -15.0, -99.0, np.nan]), min_size=1, max_size=60)
 
 
-@given(st.lists(st.tuples(VALUES, st.integers(0, 5)), min_size=1, max_size=4), st.integers(0, 20))
-def test_what_is_doubted_is_what_a_reader_of_one_value_after_the_other_doubts(rows, train):
+def doubted_one_by_one(row, start, train, longest):
+    """What a reader doubts who sees one value after the other; limits are -9 and 9."""
+    low, high, most, newest = -9.0, 9.0, min(3, longest), []
+    for step, value in enumerate(row, start):
+        far = value < low or value > high
+        if step < train or np.isnan(value):
+            yield far
+            continue
+        newest = [*newest, value][-2 * most - 2 :]
+        to_its_side = sum(other < low if value < low else other > high for other in newest)
+        if far and to_its_side > most:
+            low, high, far = min(low, 2 * value), max(high, 2 * value), False
+        yield far
+
+
+@given(st.lists(st.tuples(VALUES, st.integers(0, 5)), min_size=1, max_size=4), st.integers(0, 20), st.integers(1, 5))
+@settings(max_examples=300)
+def test_what_is_doubted_is_what_a_reader_of_one_value_after_the_other_doubts(rows, train, longest):
     layout = Layout(np.array([start for _, start in rows]), np.array([len(row) for row, _ in rows]))
-    count = len(rows)
+    values, ends = np.concatenate([row for row, _ in rows]), np.full(len(rows), 9.0)
 
-    found = doubtful(np.concatenate([row for row, _ in rows]), layout, np.full(count, -9.0), np.full(count, 9.0), train)
+    found = doubtful(values, layout, -ends, ends, train, longest)
 
-    expected = []
-    for row, start in rows:
-        in_a_row, last = 0, 0
-        for step, value in enumerate(row, start):
-            side = (value > 9) - (value < -9)
-            if step < train:
-                expected.append(side != 0)
-            elif np.isnan(value):
-                expected.append(False)
-            else:
-                in_a_row = in_a_row + 1 if side == last else 1
-                last = side
-                expected.append(side != 0 and in_a_row <= 3)
-    assert found.tolist() == expected
+    assert found.tolist() == [far for row, start in rows for far in doubted_one_by_one(row, start, train, longest)]
+
+
+@pytest.mark.parametrize("longest", [1, 2, 24])
+@pytest.mark.parametrize(
+    "there", [[True], [True, True, False, False], [True, True, True, False], 5 * [True] + 2 * [False]]
+)
+def test_a_series_that_comes_and_goes_is_soon_seen_wherever_it_is(there, longest):
+    row = np.where(np.resize(there, 300), 400.0, 5.0)
+
+    found = doubtful(row, Layout(np.zeros(1, int), np.array([300])), np.array([-90.0]), np.array([100.0]), 0, longest)
+
+    assert found.sum() == min(3, longest)
+    assert np.flatnonzero(found).max() < 8
 
 
 def test_limits_are_twenty_ranges_of_the_middle_of_the_values():

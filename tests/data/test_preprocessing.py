@@ -298,14 +298,31 @@ def test_later_values_far_from_all_others_are_targets_but_not_seen(load, tmp_pat
         np.testing.assert_array_equal(getattr(far.source.filled, name), getattr(missing.source.filled, name))
 
 
-def test_a_series_that_goes_far_away_is_followed(load, tmp_path):
+@pytest.mark.parametrize(("lookback", "doubted"), [(48, [4000, 4001, 4002]), (8, [4000, 4001])])
+def test_a_series_that_goes_far_away_is_followed_and_loses_no_window(load, tmp_path, lookback, doubted):
     table = pd.read_csv(load)
     table.loc[4000:, "load"] += 1e5
     table.to_csv(tmp_path / "changed.csv", index=False)
 
-    filled = prepared_from(tmp_path / "changed.csv", "when", "load")[0].source.filled
+    prepared = prepared_from(tmp_path / "changed.csv", "when", "load", lookback=lookback)[0]
 
-    assert np.flatnonzero(~filled.observed).tolist() == [4000, 4001, 4002]
+    assert np.flatnonzero(~prepared.source.filled.observed).tolist() == doubted
+    assert prepared.windows("test").dropped == 0
+
+
+def test_a_late_series_has_no_scale_of_what_is_doubted(tmp_path):
+    random, days = np.random.default_rng(0), pd.date_range("2024-01-01", periods=1000, freq="D")
+    parts = [pd.DataFrame({"day": days, "item": item, "sold": random.normal(100, 5, 1000)}) for item in "ab"]
+    parts[1] = parts[1].tail(380)
+    parts[1].loc[720, "sold"] = 1e7
+    pd.concat(parts).to_csv(tmp_path / "late.csv", index=False)
+    data = {"path": "late.csv", "timestamp": "day", "target": "sold", "series_id": "item"}
+    params = parse_params({"run_id": "late", "data": data, "windows": {"horizon": 7, "lookback": 200}})
+
+    prepared = prepare(read_panel(tmp_path / "late.csv", params.data), params)
+
+    assert prepared.splits.train == 700
+    assert prepared.scaler.std == pytest.approx([5, 5], rel=0.2)
 
 
 @pytest.mark.parametrize("first", [0, 1000, 3500])
