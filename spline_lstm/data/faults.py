@@ -100,8 +100,8 @@ def doubtful(
 ) -> np.ndarray:
     """Which values lie too far from all train values of their row to be believed: `(steps,)`.
 
-    After some to the same side, half of what was observed since or more, a series is believed to go there: from then
-    on what lies twice as far is near. What is doubted depends on nothing later.
+    Where half of the newest values lie far to one side, a series is believed to go there: from then on what lies twice
+    as far is near. What is doubted depends on nothing later.
 
     Args:
         values: `(steps,)`, flat, NaN where nothing was observed.
@@ -123,7 +123,7 @@ def doubtful(
 
 
 def _doubtful(row: np.ndarray, low: float, high: float, most: int) -> np.ndarray:
-    """Which later values of one row are doubted, `most` to one side at most of twice as many and two: `(steps,)`."""
+    """Which later values of one row are doubted, `(steps,)`: of `2 * most + 2` no more than `most` to one side."""
     middle, far, first = (low + high) / 2, np.zeros(len(row), bool), 0
     while True:
         beyond = {-1: row < low, 1: row > high}

@@ -34,7 +34,9 @@ def without_marks(column: pd.Series, missing: Sequence[float | str]) -> pd.Serie
     for mark in missing:
         with contextlib.suppress(ValueError):
             marks.append(float(mark))
-    marked = np.isin(numbers_of(column)[0], [*marks, *np.array(marks, np.float32)])  # it may be kept in 32 bits
+    with np.errstate(over="ignore"):
+        in_32_bits = np.array(marks, np.float32)  # in which a column may be kept
+    marked = np.isin(numbers_of(column)[0], [*marks, *in_32_bits[np.isfinite(in_32_bits)]])
     if not pd.api.types.is_numeric_dtype(column):
         marked |= column.astype("string").str.strip().isin(list(map(str, missing))).to_numpy(dtype=bool)
     return column.mask(marked)

@@ -14,7 +14,7 @@ from spline_lstm.data.tables import read_table
 from spline_lstm.run.params import CovariateParams, DataParams
 
 CLOCK = pd.date_range("2024-01-01", periods=6, freq="h")
-MISSING = (-999.9, "?", "-77", -(2**63))
+MISSING = (-999.9, "?", "-77", -(2**63), 1e100)
 LOADS = {
     "CSV: whole numbers": [1, -77, 4, -9, -(2**63), 8],
     "CSV: decimals": [1.5, -999.9, 0.1 + 0.2, -9, 5, 8],
