@@ -112,14 +112,15 @@ def test_bytes_do_not_depend_on_workers_nor_earlier_folds_on_later_rows(walked, 
 
 def test_an_error_in_a_worker_gives_its_exit_code(walked, tmp_path):
     project = walked.copy(tmp_path / "project")
-    project.set(windows__lookback=STEPS)
+    write_series(project, slice(3, 4), by=-0.5)
+    project.set(data__log=True)
 
     done = project.stage("backtest", "--workers", "1")
 
-    assert done.returncode == 26, done.stderr
+    assert done.returncode == 25, done.stderr
     assert "Traceback" not in done.stderr
     message = outcome(done)["error"]["message"]
-    assert re.match(r"Fold 1, after 2024-05-\d\d 00:00:00: The train split must hold a window", message)
+    assert re.match(r"Fold 1, after 2024-05-\d\d 00:00:00: Series 'load' must be above zero for data.log", message)
 
 
 def test_a_backtest_of_nothing_to_learn_from_says_so(walked, tmp_path):
