@@ -134,10 +134,8 @@ def _forecast_table(
     unseen = set(names).difference(seen.names) if seen else set()
     behind = origins.max() - origins
     ended = {name: count for name, count in zip(names, behind.tolist(), strict=True) if count >= steps}
-    warnings = _warnings(sorted(unseen), unusual, _doubted(series), dict(zip(names, open_steps, strict=True)), ended)
-    if silent := _silent(series):
-        warnings.append(f"no value in the newest window of past covariates: {', '.join(silent):.300}")
-        log.warning("%s", warnings[-1])
+    waiting = dict(zip(names, open_steps, strict=True))
+    warnings = _warnings(sorted(unseen), unusual, _doubted(series), _silent(series), waiting, ended)
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
@@ -197,6 +195,7 @@ def _warnings(
     unseen: Sequence[str],
     unusual: Mapping[str, str],
     doubted: Mapping[str, str],
+    silent: Sequence[str],
     open_steps: Mapping[str, int],
     ended: Mapping[str, int],
 ) -> list[str]:
@@ -206,6 +205,8 @@ def _warnings(
     warnings += [
         f"{name}: values far from all that training saw count as missing: {what}" for name, what in doubted.items()
     ]
+    if silent:
+        warnings.append(f"no value in the newest window of past covariates: {', '.join(silent):.300}")
     warnings += [
         f"{name}: its newest {count} steps are missing; intervals are as wide as those of later steps"
         for name, count in open_steps.items()

@@ -30,7 +30,7 @@ def numbers_of(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 def without_marks(column: pd.Series, missing: Sequence[float | str]) -> pd.Series:
     """The same with cells that stand for nothing empty."""
-    marks = [mark for mark in missing if not isinstance(mark, str)]
+    marks: list[float] = []
     for mark in missing:
         with contextlib.suppress(ValueError):
             marks.append(float(mark))

@@ -132,7 +132,8 @@ def read_table(
         DataError: The file, a column, a timestamp or a value is unusable.
     """
     texts = [params.timestamp, *params.series_id]
-    table = _emptied(read_columns(path, texts, [*params.target, *covariates]), params, [*params.target, *covariates])
+    others = [*params.target, *covariates]
+    table = _emptied(read_columns(path, texts, others), params, others)
     timestamps, timezone, telling = _timestamps(table[params.timestamp], params, known)
     if categorical is None:
         told = table[telling]

@@ -107,7 +107,7 @@ def _several(value: object) -> object:
 
 
 def _marks(value: object) -> object:
-    return _columns(value if value is None or isinstance(value, str) else _several(value))
+    return _columns(_several(value))
 
 
 def _mark(value: object) -> object:
