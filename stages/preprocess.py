@@ -209,11 +209,17 @@ def _log_far(panel: Panel, doubted: Mapping[str, int]) -> None:
 def _log_bounds(prepared: Prepared, data: DataParams) -> None:
     """Tell of a bound that the data does not keep: forecasts would never reach what was observed."""
     values = prepared.values[: prepared.layout.offsets[len(prepared.names)]]  # after them stand those of covariates
-    for name, bound, beyond in (("minimum", data.minimum, np.less), ("maximum", data.maximum, np.greater)):
-        if not isinstance(bound, bool) and bound is not None and (count := int(beyond(values, bound).sum())):
+    lengths, scaler = prepared.layout.lengths[: len(prepared.names)], prepared.scaler
+    for name, bounds, beyond in (("minimum", scaler.minimum, np.less), ("maximum", scaler.maximum, np.greater)):
+        bound = np.repeat(bounds[: len(lengths)], lengths)
+        if (passed := beyond(values, bound)).any():
+            found = getattr(data, name) is None
             log.warning(
-                "observed values beyond data.%s, %g, which no forecast will pass: %d; mend the data or the bound",
-                *(name, bound, count),
+                "observed values beyond %s, %g, which no forecast will pass: %d; %s",
+                f"the {name} that train rows show" if found else f"data.{name}",
+                bound[passed.argmax()],
+                passed.sum(),
+                f"mend the data, or set data.{name}" if found else "mend the data or the bound",
             )
 
 

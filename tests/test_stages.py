@@ -345,6 +345,17 @@ def test_bounds_that_the_data_does_not_keep_are_told_of(project):
     assert "data.maximum" not in done.stderr
 
 
+def test_later_values_beyond_a_bound_that_train_rows_show_are_told_of(project):
+    table = series().assign(load=lambda table: (90 + 10 * table["load"]).clip(5, 100))
+    table.loc[table.index[-3:], "load"] = 104.0
+    point_at(project, table.to_csv(index=False))
+
+    done = project.stage("preprocess")
+
+    told = "observed values beyond the maximum that train rows show, 100, which no forecast will pass: 3"
+    assert f"{told}; mend the data, or set data.maximum" in done.stderr
+
+
 def test_values_far_from_all_others_are_told_of(project):
     table = series()
     table.loc[[40, 380], "load"] = [1e4, -2e4]  # of train and of test rows

@@ -18,7 +18,7 @@ from spline_lstm.data.phases import ROUNDING
 from spline_lstm.data.prepared import Fitted, Prepared, Series, Settings, held_once
 from spline_lstm.data.repetition import best_repeated
 from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
-from spline_lstm.data.scaling import FARTHEST, StandardScaler, never_negative, require_near, spread_follows_level
+from spline_lstm.data.scaling import FARTHEST, StandardScaler, natural_bounds, require_near, spread_follows_level
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
 from spline_lstm.data.windows import UNKNOWN, WindowSource, split_series
@@ -152,18 +152,23 @@ def _scaler(
             "Mend the data.",
             "leave data.log null",
         )
-    minimum = np.full(len(heads), -np.inf)
-    if data.minimum is None:
-        minimum[:targets] = [0 if never_negative(head) else -np.inf for head in heads[:targets]]
-    elif data.minimum is not False:
-        minimum[:targets] = data.minimum
-    maximum = np.full(len(heads), np.inf)
-    if data.maximum is not None:
-        maximum[:targets] = data.maximum
+    bounds = [_bounds(head, data) if row < targets else (-np.inf, np.inf) for row, head in enumerate(heads)]
     scales = np.tile([0.0, 1.0], (len(heads), 1))
     if past := encoding.past_scales():
         scales[targets:] = np.tile(past, ((len(heads) - targets) // len(past), 1))
-    return StandardScaler.fit(heads, logs, scales).bounded(minimum, maximum)
+    return StandardScaler.fit(heads, logs, scales).bounded(*np.reshape(bounds, (-1, 2)).T)
+
+
+def _bounds(head: np.ndarray, data: DataParams) -> tuple[float, float]:
+    """What forecasts of a row stay within: as params say or, if these leave one open and room for it, as values do."""
+    low, high = natural_bounds(head)
+    if data.minimum is not None:
+        low = -np.inf if data.minimum is False else data.minimum
+    if data.maximum is not None:
+        high = np.inf if data.maximum is False else data.maximum
+    if low >= high:
+        return (-np.inf, high) if data.minimum is None else (low, np.inf)
+    return low, high
 
 
 @dataclass(frozen=True)

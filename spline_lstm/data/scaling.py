@@ -17,6 +17,8 @@ SURE_STEPS, MANY_STRETCHES = 28, 30  # a spread of so many steps is sure enough;
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
 IN_ORDER = 0.7  # correlation of their ranks, in which a few outliers have no weight
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
+FULL = (1.0, 100.0)  # which shares and percentages do not exceed
+OFTEN, FEWEST_FULL = 0.01, 3  # the share and the number of values that are just that where it is a bound
 RELATIVE_ROUNDING = 8 * np.finfo(float).eps  # of a number, after a few sums
 SMALLEST_SPREAD = 1e-140  # the variance of many rows is a number, too
 FARTHEST = 1e12  # standard deviations, whose squares have sums in single precision
@@ -159,19 +161,24 @@ def constant(values: np.ndarray) -> bool:
     return bool(high - low <= max(RELATIVE_ROUNDING * max(-low, high), SMALLEST_SPREAD))
 
 
-def never_negative(row: np.ndarray) -> bool:
-    """Whether zero looks like a bound: no value lies below, and the lowest ones crowd close above it.
+def natural_bounds(row: np.ndarray) -> tuple[float, float]:
+    """What values do not fall below and do not exceed by their nature, as far as they show it; infinite if they do not.
 
-    Values that merely stayed positive, such as temperatures, do not.
+    Zero, where none lies below it and the lowest ones crowd close above it; values that merely stayed positive, such as
+    temperatures, do not. One or a hundred, where none of a share or of percent exceeds it and many are just that; zeros
+    and ones alone are counts.
 
     Args:
         row: `(steps,)`, NaN where nothing was observed.
     """
     observed = row[~np.isnan(row)]
     if not observed.size or observed.min() < 0 or constant(observed):
-        return False
+        return -np.inf, np.inf
     low, middle = np.quantile(observed, [0.01, 0.5])
-    return bool(low <= PILED_UP * middle)
+    most = float(observed.max())
+    often = np.sum(observed == most) >= max(FEWEST_FULL, OFTEN * len(observed))
+    full = often and most in FULL and (most > 1 or (observed % 1 > 0).any())
+    return 0.0 if low <= PILED_UP * middle else -np.inf, most if full else np.inf
 
 
 def require_near(of: str, standardized: np.ndarray) -> None:

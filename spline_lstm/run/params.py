@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -91,8 +91,8 @@ def _frequency(name: str) -> str:
 
 
 def _bound(value: object) -> object:
-    if value is True or not isinstance(value, int | float | None):
-        raise ValueError("must be null, false, or a number")
+    if value is True or not isinstance(value, int | float | None) or not math.isfinite(value or 0):
+        raise ValueError("must be null, false, or a finite number")
     return value
 
 
@@ -183,7 +183,7 @@ Cell = Annotated[str, AfterValidator(_cell)]
 Seasons = Annotated[tuple[Annotated[Number, Field(ge=2)], ...], BeforeValidator(_several), AfterValidator(_ascending)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_columns), AfterValidator(_distinct)]
 Columns = Annotated[Names, Field(min_length=1)]
-Bound = Annotated[Literal[False] | float | None, BeforeValidator(_bound)]
+Bound = Annotated[StrictBool | Number | None, BeforeValidator(_bound)]
 Open = Annotated[Number, Field(gt=0, lt=1)]  # between 0 and 1
 Levels = Annotated[tuple[Open, ...], BeforeValidator(_several), AfterValidator(_distinct_names)]
 Marks = Annotated[
@@ -215,13 +215,14 @@ class DataParams(Section):
     closed: Closed | None = None
     log: bool | None = None
     minimum: Bound = None
-    maximum: Number | None = None
+    maximum: Bound = None
 
     @pydantic.field_validator("maximum")
     @classmethod
-    def _above_minimum(cls, maximum: float | None, others: pydantic.ValidationInfo) -> float | None:
+    def _above_minimum(cls, maximum: Any, others: pydantic.ValidationInfo) -> Any:
         low = others.data.get("minimum")
-        if low is not None and low is not False and maximum is not None and low >= maximum:
+        given = all(bound is not None and bound is not False for bound in (low, maximum))
+        if given and low >= maximum:
             raise ValueError(f"must be above data.minimum, {low:g}")
         return maximum
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -61,11 +62,11 @@ def test_lookbacks_of_common_calendars(train, seasons, lookback):
 LIMITS = ("floor", "ceiling")  # told by quantiles, in which a wrong value counts as one
 
 
-def prepared_from(path, timestamp, target, **windows):
+def prepared_from(path, timestamp, target, data=MappingProxyType({}), **windows):
     params = parse_params(
         {
             "run_id": "demo",
-            "data": {"path": str(path), "timestamp": timestamp, "target": target},
+            "data": {"path": str(path), "timestamp": timestamp, "target": target, **data},
             "windows": {"horizon": 24, **windows},
         }
     )
@@ -375,6 +376,27 @@ def panel_of(tmp_path, drop=True, **columns):
         }
     )
     return prepare(read_panel(path, params.data, params.covariates, 5), params)
+
+
+@pytest.mark.parametrize(
+    ("given", "bounds"),
+    [
+        ({}, (0, 1)),
+        ({"minimum": False, "maximum": False}, (-np.inf, np.inf)),
+        ({"minimum": -1, "maximum": 2}, (-1, 2)),
+        ({"minimum": 1}, (1, np.inf)),
+        ({"maximum": -3}, (-np.inf, -3)),
+    ],
+    ids=["found", "none", "given", "no room above", "no room below"],
+)
+def test_bounds_are_found_where_params_leave_them_open_and_room_for_them(load, tmp_path, given, bounds):
+    table = pd.read_csv(load)
+    table["load"] = np.random.default_rng(1).beta(0.3, 0.2, len(table)).round(2)
+    table.to_csv(tmp_path / "shares.csv", index=False)
+
+    prepared, _ = prepared_from(tmp_path / "shares.csv", "when", "load", data=given)
+
+    assert (prepared.scaler.minimum[0], prepared.scaler.maximum[0]) == bounds
 
 
 def test_a_series_that_stands_still_in_train_rows_has_no_scale_and_may_be_left_out(tmp_path):

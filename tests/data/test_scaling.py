@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sources import layout_of
 
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.scaling import StandardScaler, never_negative, spread_follows_level
+from spline_lstm.data.scaling import StandardScaler, natural_bounds, spread_follows_level
 
 values_and_gaps = st.integers(2, 9).flatmap(
     lambda steps: st.tuples(arrays(float, steps, elements=st.floats(-1e6, 1e6)), arrays(bool, steps))
@@ -189,4 +189,22 @@ def test_a_few_outliers_ask_for_no_logarithms(times, outliers):
     ids=["crowded", "counts", "merely positive", "below zero", "constant", "nothing"],
 )
 def test_zero_is_a_bound_where_values_crowd_above_it(row, bound):
-    assert never_negative(np.asarray(row, float)) == bound
+    assert natural_bounds(np.asarray(row, float)) == (0 if bound else -np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("row", "bound"),
+    [
+        (np.random.default_rng(0).normal(85, 15, 500).clip(20, 100), 100),
+        (np.random.default_rng(0).normal(85, 15, 500).clip(20, 100).round(), 100),
+        (np.random.default_rng(0).beta(5, 1, 500).round(2), 1),
+        (np.random.default_rng(0).normal(85, 15, 500), np.inf),
+        (np.append(np.random.default_rng(0).normal(85, 15, 500).clip(20, 100), -1), np.inf),
+        (np.random.default_rng(0).normal(85, 15, 500).clip(20, 99), np.inf),
+        (np.append(np.linspace(60, 99, 40), 100), np.inf),
+        (np.random.default_rng(0).poisson(0.3, 500).clip(max=1), np.inf),
+    ],
+    ids=["humidity", "whole percent", "shares", "no bound", "negative", "another cap", "an index", "rare demand"],
+)
+def test_a_hundred_percent_is_a_bound_where_values_often_are_just_that(row, bound):
+    assert natural_bounds(np.asarray(row, float))[1] == bound

@@ -140,6 +140,7 @@ WRONG_STEPS = ["fortnightly", "daily", "", "W-FOO", "0h", "0W", "-1h", "-1MS", "
         {"data__maximum": "5"},
         {"data__maximum": 5, "data__minimum": 5},
         {"data__maximum": 5, "data__minimum": 6},
+        {"data__maximum": -5, "data__minimum": 0},
         {"data__missing": [True]},
         {"data__missing": [""]},
         {"data__missing": [-999, -999.0]},
@@ -224,8 +225,11 @@ def test_levels_are_those_of_intervals_and_then_those_that_quantiles_border(cove
 
 
 @pytest.mark.parametrize("bound", [None, False, 0, -1.5])
-def test_a_minimum_is_derived_or_none_or_a_number(bound):
-    assert parse_params(shipped(data__minimum=bound)).data.minimum == bound
+@pytest.mark.parametrize("name", ["minimum", "maximum"])
+def test_a_bound_is_derived_or_none_or_a_number(bound, name):
+    read = getattr(parse_params(shipped(**{f"data__{name}": bound})).data, name)
+
+    assert (read, read is False) == (bound, bound is False)
 
 
 def test_one_target_may_stand_without_a_list():
