@@ -11,7 +11,7 @@ from typing import Any
 
 from spline_lstm.run.contract import RunPaths
 from spline_lstm.run.files import read_json, sha256, write_json
-from spline_lstm.run.params import Params
+from spline_lstm.run.params import Params, written_params
 from spline_lstm.run.tracking import git
 
 PACKAGES = ("dvc", "keras", "numpy", "pandas", "pyarrow", "scipy", "tensorflow")
@@ -31,7 +31,7 @@ def write_metadata(params: Params, paths: RunPaths) -> None:
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "code": code_hash(Path()),
         "seed": params.seed,
-        "params": params.model_dump(mode="json"),
+        "params": written_params(),
         "input": read_json(paths.meta)["input"],
         "artifacts": {
             file.relative_to(paths.root).as_posix(): sha256(file)

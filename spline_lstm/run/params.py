@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import json
 import math
 import re
 import warnings
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from spline_lstm.run.contract import checked_run_id
@@ -361,7 +363,17 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         InputNotFoundError: There is no such file.
         ParamsError: It is not YAML, or breaks rules; the message lists all of them.
     """
-    return parse_params(_parse_yaml(_read(path)))
+    return parse_params(written_params(path))
+
+
+def written_params(path: Path = PARAMS_FILE) -> Any:
+    """What params.yaml says, as it stands: where one value may stand for a list, DVC tells the two apart.
+
+    Raises:
+        InputNotFoundError: There is no such file.
+        ParamsError: It is not YAML.
+    """
+    return _parse_yaml(_read(path))
 
 
 def parse_params(content: object, source: str = "params.yaml") -> Params:
@@ -399,12 +411,12 @@ def set_params(assignments: list[str], path: Path = PARAMS_FILE) -> Params:
             section = section.get(part) if isinstance(section, dict) else None
         if not separator or not isinstance(section, dict):
             raise ParamsError(f"--set takes SECTION.KEY=VALUE. Received: {assignment!r:.120}.")
-        section[key] = value if name in ("run_id", "data.path") else _yaml_or_text(value)
+        _put(section, key, value if name in ("run_id", "data.path") else _yaml_or_text(value))
     return _save(document, path)
 
 
 def adopt_params(recorded: Mapping[str, Any], path: Path = PARAMS_FILE) -> Params:
-    """Make params.yaml say what a run was made with, comments kept; what it says already is left as it stands.
+    """Make params.yaml say what a run was made with, in the words of then, comments kept; `dvc repro` finds no change.
 
     Args:
         recorded: The params of the run, as its metadata holds them.
@@ -414,30 +426,34 @@ def adopt_params(recorded: Mapping[str, Any], path: Path = PARAMS_FILE) -> Param
         InputNotFoundError: There is no such file, or no longer the input of the run.
         ParamsError: The file is no YAML, or this version does not take the run's params; the file is as it was.
     """
-    wanted = parse_params(recorded, RECORD)
+    parse_params(recorded, RECORD)
     document = _document(path)
-    try:
-        current = parse_params(document).model_dump()
-    except ParamsError:
-        if not isinstance(document, dict):
-            raise
-        current = {}
-    for section, values in wanted.model_dump().items():
-        if not isinstance(values, dict):
-            _put(document, section, current.get(section), values)
-            continue
-        if not isinstance(document.get(section), dict):
-            document[section] = {}
-        part = document[section]
-        for key, value in values.items():
-            _put(part, key, current.get(section, {}).get(key, part), value)
+    if not isinstance(document, dict):
+        parse_params(document)
+    _adopt(document, recorded)
     return _save(document, path)
 
 
-def _put(section: Any, key: str, current: Any, value: Any) -> None:
-    if current != value:
-        names = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], str)
-        section[key] = value[0] if names else list(value) if isinstance(value, tuple) else value
+def _adopt(section: dict[str, Any], recorded: Mapping[str, Any]) -> None:
+    for key in [key for key in section if key not in recorded]:
+        del section[key]
+    for key, value in recorded.items():
+        there = section.get(key)
+        if isinstance(there, dict) and isinstance(value, Mapping):
+            _adopt(there, value)
+        elif key not in section or json.dumps(there, default=str) != json.dumps(value):  # 1 and 1.0 are two to DVC
+            _put(section, key, value)
+
+
+def _put(section: Any, key: str, value: Any) -> None:
+    """Set a value; a list stands in one line."""
+    if isinstance(value, list):
+        value = CommentedSeq(value)
+        value.fa.set_flow_style()
+    section[key] = value
+    comments = section.ca.items.get(key) if isinstance(section, CommentedMap) else None
+    if comments and len(comments) > 3:
+        comments[3] = None  # of a list of several lines, which would break the lines of what takes its place
 
 
 def _document(path: Path) -> Any:

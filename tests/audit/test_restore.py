@@ -93,6 +93,7 @@ def test_a_run_that_is_there_is_mended_where_it_was_changed(runs):
 def test_settings_come_back_and_nothing_is_executed(runs):
     project, hashes = runs
     project.ok("python", "-m", "stages.restore", "--run-id", "first")
+    project.set(evaluate__coverage=[0.9, 0.8], gaps__seasons=52, covariates__past=[])  # one value, too, is a list to us
 
     project.ok("python", "-m", "stages.preflight", "--from", "first")
     printed = project.ok("dvc", "repro")

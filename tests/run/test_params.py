@@ -1,5 +1,6 @@
 """params.yaml is valid or every mistake in it is told at once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spline_lstm.run.errors import InputNotFoundError, ParamsError
-from spline_lstm.run.params import DataParams, adopt_params, load_params, parse_params, set_params
+from spline_lstm.run.params import (
+    DataParams,
+    SplitParams,
+    adopt_params,
+    load_params,
+    parse_params,
+    set_params,
+    written_params,
+)
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
@@ -296,14 +305,42 @@ def test_text_that_is_no_yaml_is_set_as_text(file):
 
 def test_closed_hours_can_be_set_and_adopted_as_they_are_written(file):
     hours = ("Sat-Sun", "17:30-08:00", "Mon-Fri 12:00-13:00")
-    before = load_params(file)
 
     changed = set_params([f"data.closed=[{', '.join(hours)}]"], file)
 
     assert changed.data.closed == load_params(file).data.closed == hours
-    for closed in (hours[:1], (), None):
-        recorded = before.model_copy(update={"data": before.data.model_copy(update={"closed": closed})})
-        assert adopt_params(recorded.model_dump(mode="json"), file) == recorded == load_params(file)
+    for closed in (list(hours[:1]), [], None):
+        recorded = shipped(data__closed=closed)
+        assert adopt_params(recorded, file) == parse_params(recorded) == load_params(file)
+
+
+@pytest.mark.parametrize("value", ["[]", "null", "[c]", "c"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "past:        # covariates\n\n  - a\n  - b   # the other\n",
+        "past:\n  - a\n  - b\n\n",
+        "past: [a,  # one\n    b]  # two\n",
+        "past:   # none\n",
+    ],
+    ids=["block", "bare block", "flow", "nothing"],
+)
+def test_a_list_can_be_replaced_however_it_was_written(file, written, value):
+    text = file.read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines(keepends=True) if line.startswith("  past:"))
+    file.write_text(text.replace(line, f"  {written}"), encoding="utf-8")
+    before = written_params(file)
+
+    set_params([f"covariates.past={value}"], file)
+
+    before["covariates"]["past"] = yaml.safe_load(value)
+    assert written_params(file) == before
+
+
+def test_a_section_can_be_set_and_then_a_value_in_it(file):
+    assert set_params(["split={train: 0.5}", "split.validation=0.25"], file).split == SplitParams(
+        train=0.5, validation=0.25
+    )
 
 
 def test_setting_a_value_to_what_it_is_changes_no_byte(file):
@@ -373,15 +410,15 @@ def test_a_run_id_that_was_set_is_read_back_as_it_is(tmp_path_factory, run_id):
 def test_adopting_what_the_file_says_changes_no_byte(file):
     before = file.read_bytes()
 
-    adopt_params(load_params(file).model_dump(mode="json"), file)
+    adopt_params(written_params(file), file)
 
     assert file.read_bytes() == before
 
 
 def test_adopting_a_run_changes_what_differs_and_keeps_comments(file):
-    recorded = parse_params(shipped(run_id="old", model__cell="gru", train__epochs=2, data__target=["a", "b"]))
+    recorded = shipped(run_id="old", model__cell="gru", train__epochs=2, data__target=["a", "b"])
 
-    assert adopt_params(recorded.model_dump(mode="json"), file) == recorded
+    assert adopt_params(recorded, file) == parse_params(recorded)
 
     before, after = SHIPPED.read_text(encoding="utf-8").splitlines(), file.read_text(encoding="utf-8").splitlines()
     changed = [line for line in after if line not in before]
@@ -393,10 +430,42 @@ def test_adopting_a_run_changes_what_differs_and_keeps_comments(file):
 
 
 def test_adopting_mends_a_file_that_breaks_rules(file):
-    recorded = load_params(file)
+    recorded = written_params(file)
     file.write_text(file.read_text(encoding="utf-8").replace("cell: lstm", "cell: rnn"), encoding="utf-8")
 
-    assert adopt_params(recorded.model_dump(mode="json"), file) == recorded
+    assert adopt_params(recorded, file) == parse_params(recorded)
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("evaluate.coverage", "0.9", "[0.9, 0.8]"),
+        ("evaluate.coverage", "[0.9]", "0.9"),
+        ("gaps.seasons", "52", "52.0"),
+        ("data.minimum", "0", "false"),
+        ("data.minimum", "300", "300.0"),
+        ("covariates.past", "null", "[]"),
+        ("data.series_id", "[shop]", "shop"),
+        ("split.validation", "30", "'2001-12-31'"),
+    ],
+)
+def test_a_run_is_adopted_in_the_words_in_which_it_was_written(file, name, one, other):
+    set_params([f"{name}={one}"], file)
+    before = written_params(file)
+    set_params([f"{name}={other}"], file)
+
+    adopt_params(json.loads(json.dumps(before)), file)
+
+    assert repr(written_params(file)) == repr(before)  # in which 1, 1.0 and true differ
+
+
+def test_a_setting_that_a_run_was_made_without_is_taken_out(file):
+    before = written_params(file)
+    del before["spline"], before["data"]["log"]
+
+    adopt_params(before, file)
+
+    assert written_params(file) == before
 
 
 def test_what_this_version_does_not_take_is_not_adopted(file):
