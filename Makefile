@@ -87,7 +87,7 @@ format: $(INSTALLED)  ## apply the style
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.10 to 3.13 is needed. Found: $$($(PYTHON) --version). Run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Installing into .venv: about 2 GB, once, a few minutes" >&2
+	@echo "Installing into .venv: about 3 GB, once, a few minutes" >&2
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@touch $@

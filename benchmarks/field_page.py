@@ -69,7 +69,8 @@ def section(
     versions = {package: version for one in found.values() for package, version in one.versions.items()}
     return "\n\n".join(
         [
-            "Defaults, told only where the columns are and the horizon; seeds "
+            "Defaults, told only where the columns are, the horizon, of parking to keep the last of repeated rows and "
+            "drop bad series, of New York its time zone; seeds "
             f"{', '.join(map(str, seeds))}, mean ± standard deviation; runs at a time: {jobs}. {_conditions()}",
             *(f"Left out: {name}, since {reason}." for name, reason in left_out.items()),
             _summary(found),

@@ -137,7 +137,7 @@ def _thinned(timestamps: pd.DatetimeIndex) -> str | None:
 
 
 def full_grid(rows: Table, clock: pd.DatetimeIndex, frequency: str, anchor: pd.Timestamp | None) -> pd.DatetimeIndex:
-    """Labels from the first observation on to the first label not before the last one.
+    """Labels from the first row on to the first label not before the last one.
 
     Args:
         rows: In order of series and time.

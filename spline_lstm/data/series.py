@@ -36,7 +36,7 @@ class Panel:
 
     Attributes:
         values: `(steps,)`, all rows one after the other, original units, NaN where nothing was observed.
-        layout: Where each row stands, from its series' first observation to its last.
+        layout: Where each row stands, from its series' first row in the file to its last.
         timestamps: `(time,)`, UTC without offset. Step `i` holds what was observed after
             timestamp `i - 1` and not after timestamp `i`.
         ahead: `(horizon,)`, the labels after the last one.

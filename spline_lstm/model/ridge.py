@@ -5,6 +5,7 @@ It is a baseline by itself and the linear part under the recurrent forecaster.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.effects import fit_effects, move
 from spline_lstm.model.evidence import clear_gain
 from spline_lstm.model.linear import Remainder, RidgeForecaster
+
+log = logging.getLogger(__name__)
 
 PENALTIES = np.logspace(-5, 1, 13)  # shares of the mean variance of an input step
 PAST_WEIGHTS = (1.0, 0.3, 0.1, 0.0)  # of past covariates beside the window; the smaller, the more they are penalised
@@ -65,7 +68,10 @@ def fit_delays(
     delayed = source.with_delays()
     channels, steps = delayed.covariates.channels, len(source.covariates.known)
     regressors = channels["delayed"] * (1 + channels["static"])
-    if not 0 < regressors <= MOST_DELAYED or steps * channels["delayed"] > MOST_FLOATS:
+    if not regressors:
+        return source, ridge
+    if regressors > MOST_DELAYED or steps * channels["delayed"] > MOST_FLOATS:
+        log.warning("not tried: what known covariates do at later steps, which would take %d regressors", regressors)
         return source, ridge
     later, validation = fit_ridge(delayed, train, validation), validation.at_most(MOST_WINDOWS)
     before, after = _errors_of_windows(source, validation, ridge), _errors_of_windows(delayed, validation, later)

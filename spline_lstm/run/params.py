@@ -36,7 +36,7 @@ BUT_FOR_THE_YEAR = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001,
 
 
 def _border(value: object) -> object:
-    """Where a split ends: a share of the rows, a count of rows, or a date."""
+    """Where a split ends: a share of the steps, a count of them, or a date."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number and (0 < value < 1 or (value >= 1 and value == int(value))):  # type: ignore
         return value
@@ -44,7 +44,7 @@ def _border(value: object) -> object:
         with contextlib.suppress(ValueError):
             if datetime.fromisoformat(value).tzinfo is None:
                 return value
-    raise ValueError("must be a share below 1, a whole number of rows, or a date without offset such as '2001-12-31'")
+    raise ValueError("must be a share below 1, a whole number of steps, or a date without offset such as '2001-12-31'")
 
 
 def _timezone(name: str) -> str:
@@ -244,7 +244,7 @@ class CovariateParams(Section):
 
 
 class SplitParams(Section):
-    """Chronological borders. Each is a share of all rows, a count of rows, or the last date."""
+    """Chronological borders. Each is a share of all steps of the grid, a count of them, or the last date."""
 
     train: Border = 0.7
     validation: Border = 0.15
