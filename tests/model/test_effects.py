@@ -174,17 +174,19 @@ def test_what_a_covariate_does_later_is_forecast_too(response, time):
 
 
 @pytest.mark.parametrize("limit", ["MOST_DELAYED", "MOST_FLOATS"])
-def test_delays_of_too_many_covariates_are_not_tried(monkeypatch, limit):
+def test_delays_of_too_many_covariates_are_not_tried(monkeypatch, caplog, limit):
     source, train, validation, _ = responding(RESPONSES["two steps later"], 300)
     monkeypatch.setattr(f"spline_lstm.model.ridge.{limit}", 8)
     ridge = fit_ridge(source, train, validation)
 
     assert fit_delays(source, train, validation, ridge) == (source, ridge)
+    assert "not tried: what known covariates do at later steps" in caplog.text
 
 
-def test_without_known_covariates_there_are_no_delays():
+def test_without_known_covariates_there_are_no_delays(caplog):
     source, train, validation, _ = responding(RESPONSES["at once"], 300)
     source = source_with(source.filled.settled[None], np.empty((1, 300 + HORIZON, 0)))
     ridge = fit_ridge(source, train, validation)
 
     assert fit_delays(source, train, validation, ridge) == (source, ridge)
+    assert not caplog.text
