@@ -13,7 +13,7 @@ from spline_lstm.data.layout import Layout
 from spline_lstm.run.errors import DataError
 
 FEWEST_CYCLES = 5
-SURE_STEPS, MANY_STRETCHES = 28, 30  # a spread of so many steps is sure enough; so many stretches must be left
+SURE_STEPS, MANY_STRETCHES = 28, 10  # a spread of so many steps is sure enough; so many stretches must be left
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
 IN_ORDER = 0.7  # correlation of their ranks, in which a few outliers have no weight
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
@@ -128,10 +128,11 @@ class StandardScaler:
 
 
 def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
-    """Whether rows are positive, and the standard deviation within a cycle grows with its mean, nearly in proportion.
+    """Whether rows are positive, and the range of values within a cycle grows with their median, nearly in proportion.
 
-    Then logarithms have one spread (Box & Cox 1964, with the power decided between 0 and 1 only). Of short cycles
-    several are taken together where there are many: a spread of few steps is chance, which hides the proportion.
+    Then logarithms have one spread (Box & Cox 1964, with the power decided between 0 and 1 only). The range is that of
+    the middle 80 %, so that a single peak makes neither spread nor level. Of short cycles several are taken together
+    where there are many: a spread of few steps is chance, which hides the proportion.
 
     Args:
         train: `(steps,)` each, NaN where nothing was observed.
@@ -144,7 +145,10 @@ def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:
         at_once = max(1, min(math.ceil(SURE_STEPS / cycle), len(row) // (MANY_STRETCHES * cycle)))
         cycles = row[len(row) % (at_once * cycle) :].reshape(-1, at_once * cycle)
         cycles = cycles[np.isnan(cycles).sum(axis=1) <= at_once * cycle // 2]
-        level, spread = np.nanmean(cycles, axis=1), np.nanstd(cycles, axis=1)
+        if len(cycles) < FEWEST_CYCLES:
+            continue
+        low, level, high = np.nanquantile(cycles, [0.1, 0.5, 0.9], axis=1)
+        spread = high - low
         level, spread = np.log(level[spread > 0]), np.log(spread[spread > 0])
         if len(level) >= FEWEST_CYCLES and level.std() > 0 and spread.std() > 0:
             correlation = np.corrcoef(level, spread)[0, 1]

@@ -167,6 +167,31 @@ def test_short_cycles_are_enough_to_tell_noise_in_proportion_from_others(kind, c
     assert least <= np.mean(found) <= most
 
 
+GROWN = np.linspace(0, 3, 210)
+SHORT_KINDS = {  # the same of 210 steps without a season
+    "that grow": (lambda wander, z: 20 * np.exp(GROWN + 0.05 * z), 0.95, 1),
+    "that grow by noise that lasts": (lambda wander, z: 20 * np.exp(GROWN + 0.05 * lasting(z)), 0.8, 1),
+    "that grow by additive noise": (lambda wander, z: 100 + 100 * GROWN + 20 * lasting(z), 0, 0.02),
+    "that wander": (lambda wander, z: 500 + 8 * wander.cumsum(), 0, 0.02),
+    "with peaks": (lambda wander, z: 100 + 10 * lasting(z) + 400 * (wander > 2.3), 0, 0.02),
+}
+
+
+def lasting(z):
+    """Noise of which four fifths stay to the next step."""
+    return np.convolve(z, 0.6 * 0.8 ** np.arange(40))[: len(z)]
+
+
+@pytest.mark.parametrize("kind", SHORT_KINDS)
+def test_growth_is_told_of_short_series_without_a_season(kind):
+    make, least, most = SHORT_KINDS[kind]
+    rows = [make(*np.random.default_rng(seed).normal(size=(2, len(GROWN)))) for seed in range(60)]
+
+    found = [spread_follows_level([row + max(0, 0.1 - row.min())], 4) for row in rows]
+
+    assert least <= np.mean(found) <= most
+
+
 @pytest.mark.parametrize("times", [3, 10, 1000])
 @pytest.mark.parametrize("outliers", [1, 3])
 def test_a_few_outliers_ask_for_no_logarithms(times, outliers):
