@@ -16,9 +16,10 @@ VOTERS = 100  # rows that decide; more of them would not change the mean
 MIDDLE, FAR_OUT = (0.025, 0.975), 0.5  # quantiles, and how much of what lies between them a value may lie beyond
 
 # A season of the calendar
-LEAST_CYCLES = 3
+LEAST_CYCLES = 2.5  # of two, a trend that bends can be half
 BINS = 24  # of a cycle, at most: enough for its shape, few enough for a year of hours
 ORDER = 3  # of the autoregression that takes out what neighbouring bins share
+FEWEST_BINS = 3 * ORDER  # that it is fitted to
 SIGNIFICANCE = 0.001
 
 # A season of the series' own
@@ -102,7 +103,7 @@ def _analysis_of_variance(row: np.ndarray, season: float) -> tuple[float, int, i
     slots = np.floor(np.arange(len(row)) * bins / season + 1e-9).astype(np.int64)
     means, sizes = group_means(row, slots, int(slots[-1]) + 1)
     observed = sizes > 0
-    if observed.sum() < LEAST_CYCLES * ORDER:
+    if observed.sum() < FEWEST_BINS:
         return None
     phase = np.arange(len(means)) % bins
     shocks = _shocks(np.where(observed, means, np.nan), phase, bins)
@@ -125,7 +126,7 @@ def _shocks(values: np.ndarray, phase: np.ndarray, bins: int) -> np.ndarray:
     past = np.stack([rest[ORDER - lag : len(rest) - lag] for lag in range(1, ORDER + 1)], axis=1)
     complete = ~np.isnan(past).any(axis=1) & observed[ORDER:]
     weights = np.zeros(ORDER)
-    if complete.sum() >= LEAST_CYCLES * ORDER:
+    if complete.sum() >= FEWEST_BINS:
         weights = np.linalg.lstsq(past[complete], rest[ORDER:][complete], rcond=None)[0]
     bridged = np.interp(steps, steps[observed], values[observed])
     shocks = values.copy()

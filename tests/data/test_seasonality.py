@@ -139,11 +139,19 @@ def test_a_weak_day_is_found_in_strong_noise_where_it_was_seen_often():
     assert infer_seasons([weak[: 24 * 60]], clock(24 * 60, "h")) == ()
 
 
-def test_a_year_is_not_known_before_it_was_seen_three_times():
+def test_a_year_is_not_known_before_it_was_seen_two_and_a_half_times():
     values = wave(365.25, 1400, seed=2)
 
-    assert infer_seasons([values[:1000]], clock(1000, "D")) == ()
+    assert infer_seasons([values[:900]], clock(900, "D")) == ()
+    assert infer_seasons([values[:1000]], clock(1000, "D")) == (365.25,)
     assert infer_seasons([values], clock(1400, "D")) == (365.25,)
+
+
+def test_months_of_four_years_of_which_train_rows_are_a_share_have_a_year():
+    rng, steps = np.random.default_rng(4), np.arange(33)
+    rows = [100 + steps + 20 * np.sin(2 * np.pi * steps / 12) + rng.normal(0, 5, 33) for _ in range(20)]
+
+    assert infer_seasons(rows, clock(33, "MS")) == (12,)
 
 
 def test_the_days_of_a_place_with_closed_nights_are_found():
@@ -168,7 +176,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("frequency", "time", "share"),
-    [("h", 24 * 30, 0.02), ("D", 365 * 5, 0.02), ("MS", 90, 0.02), ("D", 30, 0.04)],
+    [("h", 24 * 30, 0.02), ("D", 365 * 5, 0.02), ("MS", 90, 0.02), ("MS", 33, 0.04), ("D", 30, 0.04), ("D", 18, 0.04)],
     ids=str,
 )
 def test_of_a_hundred_series_without_a_season_two_are_said_to_have_one_at_most(kind, frequency, time, share):
