@@ -48,13 +48,12 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     """
     layout, horizon = panel.layout, params.windows.horizon
     if len(panel.timestamps) < (fewest := 3 * (horizon + 1)):
-        share = params.split.validation  # which must hold a horizon, when its steps are rounded
-        enough = max(fewest, math.ceil((horizon + 1) / share)) if isinstance(share, float) and share < 1 else fewest
         raise InsufficientDataError(
             f"The series must have at least {fewest} steps for a horizon of {horizon} in three splits. "
-            f"Received: {len(panel.timestamps)}. Give {enough} steps or more, or shorten windows.horizon."
+            f"Received: {len(panel.timestamps)}. Give {fewest} steps or more, or shorten windows.horizon."
         )
-    splits = split_series(panel.timestamps, params.split, panel.timezone)
+    # Closed hours are told from the share of train rows as it is.
+    splits = split_series(panel.timestamps, params.split, panel.timezone, 0 if panel.closed else horizon)
     near = _limits(layout.before(panel.values, splits.train))
     panel = replace(panel, values=_near(panel.values, layout, near, splits.train))
     settings = _resolve(params, panel, splits.train)

@@ -40,8 +40,14 @@ class Splits:
         return ends[index], ends[index + 1]
 
 
-def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str) -> Splits:
+def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str, least: int = 0) -> Splits:
     """Turn shares, counts or dates into borders; dates are told by the clocks of a time zone.
+
+    Args:
+        timestamps: `(time,)`.
+        params: Of the splits.
+        timezone: In which dates are told.
+        least: Steps that validation and test have at least, where they are shares and what is left.
 
     Raises:
         ParamsError: A border is no date, or the borders are not in order within the series.
@@ -49,12 +55,21 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: st
     ends = [0]
     for name in SPLITS:
         ends.append(_end(name, getattr(params, name), ends[-1], timestamps, timezone))
+    if are_shares(params):
+        ends[2] = min(max(ends[2], ends[1] + least), ends[3] - least)
+        ends[1] = min(ends[1], ends[2] - least)
     if not all(earlier < later for earlier, later in pairwise(ends)) or ends[-1] > len(timestamps):
         raise ParamsError(
             f"`split` must give each of train, validation and test some of the {len(timestamps)} steps, in this order. "
             f"Received: borders {ends}. Mend split in params.yaml."
         )
     return Splits(*ends[1:])
+
+
+def are_shares(params: SplitParams) -> bool:
+    """Whether train and validation are shares, and test is what is left."""
+    shares = all(isinstance(border, float) and border < 1 for border in (params.train, params.validation))
+    return shares and params.test is None
 
 
 def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str) -> int:

@@ -252,6 +252,21 @@ def test_borders_are_shares_counts_or_last_dates(given_borders, expected):
     assert split_series(daily(20), SplitParams(**given_borders), "UTC") == Splits(*expected)
 
 
+@pytest.mark.parametrize(
+    ("given_borders", "least", "expected"),
+    [
+        ({}, 3, (14, 17, 20)),
+        ({}, 4, (12, 16, 20)),
+        ({"train": 0.2, "validation": 0.2}, 5, (4, 9, 20)),
+        ({"train": 14, "validation": 3}, 4, (14, 17, 20)),
+        ({"train": 0.7, "validation": 0.15, "test": 0.15}, 4, (14, 17, 20)),
+    ],
+    ids=["held", "made room for", "a long test", "counts", "a share of test"],
+)
+def test_shares_leave_validation_and_test_a_horizon(given_borders, least, expected):
+    assert split_series(daily(20), SplitParams(**given_borders), "UTC", least) == Splits(*expected)
+
+
 @pytest.mark.parametrize(("zone", "last"), [("America/Los_Angeles", "2024-01-11T07"), ("Asia/Tokyo", "2024-01-10T14")])
 def test_a_last_date_ends_with_its_local_day(zone, last):
     hours = pd.date_range("2024-01-01", periods=20 * 24, freq="h")
