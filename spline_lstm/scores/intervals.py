@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field, TypeAdapter
 from scipy.special import ndtri
 
@@ -29,6 +30,7 @@ JUDGED = 0.9  # the coverage by which powers are judged
 MOST_JUDGES, MOST_JUDGED_ROWS = 1 << 12, 1 << 6  # windows and rows, evenly spread
 MOST_POOLED = 1 << 13  # windows of all rows together
 COLUMNS_AT_ONCE = 1 << 10
+NEIGHBOURS = 2  # steps to either side
 
 Width = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -309,7 +311,8 @@ class _Ranked:
             time: Calendar step.
             levels: Wanted coverage.
             enough: Whether there must be so many misses that one of them is the quantile. Otherwise the quantile of
-                too few is the largest one, stretched as between two quantiles of a normal distribution.
+                too few is the largest one, stretched as between two quantiles of a normal distribution, and then the
+                mean of those of the steps around it: each alone is chance.
         """
         if not len(self.origins):
             return np.full((len(levels), *self.sizes.shape[1:]), np.nan)
@@ -328,6 +331,19 @@ class _Ranked:
             place = np.minimum((total < wanted * (everything + largest)).sum(axis=0), last)
             widths = np.take_along_axis(self.sizes, place[None], axis=0)[0]
             stretch = np.nan if enough else ndtri((1 + level) / 2) / reached
-            widths = widths * np.where((count + 1) * level <= count, 1, stretch)
-            result.append(np.where(count > 0, widths, np.nan))
+            few = (count + 1) * level > count
+            widths = np.where(count > 0, widths * np.where(few, stretch, 1), np.nan)
+            result.append(widths if enough else np.where(few, _around(widths), widths))
         return np.stack(result)
+
+
+def _around(widths: np.ndarray) -> np.ndarray:
+    """The mean of each step and its neighbours, `NEIGHBOURS` to either side, as far as they are known.
+
+    Args:
+        widths: `(rows, horizon)`, NaN where nothing is known, which stays so.
+    """
+    padded = np.pad(widths, ((0, 0), (NEIGHBOURS, NEIGHBOURS)), constant_values=np.nan)
+    near = sliding_window_view(padded, 2 * NEIGHBOURS + 1, axis=1)
+    means = np.nansum(near, axis=2) / np.maximum(np.sum(~np.isnan(near), axis=2), 1)
+    return np.where(np.isnan(widths), np.nan, means)

@@ -58,22 +58,27 @@ def slow_quantile(pairs, level, horizon, enough):
 
 def slow_half_width(misses, row, origin, step, level, span):
     time, horizon = origin - origin % max(1, span // RENEWALS), misses.sizes.shape[1]
-    own, together = [], []
-    for window, other in enumerate(misses.rows):
-        size = misses.sizes[window, step] / misses.scales[window, step]
-        if misses.origins[window] + step + 1 <= time and not math.isnan(size):
-            pair = size, 0.5 ** ((time - misses.origins[window]) / half_life(span, horizon))
-            together.append(pair)
-            own += [pair] if other == row else []
-    found = slow_quantile(own, level, horizon, enough=True)
-    return slow_quantile(together, level, horizon, enough=False) if found is None else found
+
+    def known(step, of=None):
+        return [
+            (size, 0.5 ** ((time - misses.origins[window]) / half_life(span, horizon)))
+            for window, size in enumerate(misses.sizes[:, step] / misses.scales[:, step])
+            if misses.origins[window] + step + 1 <= time and not math.isnan(size) and of in (None, misses.rows[window])
+        ]
+
+    for pairs in (known(step, row), known(step)):
+        if (found := slow_quantile(pairs, level, horizon, enough=True)) is not None:
+            return found
+    near = range(max(0, step - 2), min(horizon, step + 3))
+    sizes = [slow_quantile(known(each), level, horizon, enough=False) for each in near]
+    return np.mean([size for size in sizes if size is not None])
 
 
 @given(
     seed=st.integers(0, 2**32 - 1),
     windows=st.integers(5, 60),
     row_count=st.integers(1, 3),
-    horizon=st.integers(1, 3),
+    horizon=st.integers(1, 6),
     level=st.sampled_from([0.05, 0.5, 0.8, 0.9, 0.99]),
     span=st.sampled_from([8, 100, 1000]),
     aligned=st.booleans(),
