@@ -47,6 +47,7 @@ def render_report(run: FinishedRun) -> str:
         "## Forecast",
         _forecast(run),
         _without_forecast(run),
+        _in_the_past(run),
         _picture(run, "forecast"),
         "## Scores",
         _targets(run),
@@ -101,10 +102,9 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
         f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
         f"{scores['metrics']['coverage']:.1%} of them."
     )
-    beaten = (
-        f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)} "
-        "Use that baseline instead."
-    )
+    beaten = f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)}"
+    if best != "ridge":  # of whose forecasts there is no file
+        beaten += " Use that baseline instead."
     if exact:
         alike = (scores["metrics"]["mase"] or 0) <= EXACT
         return f"{f'**The model and {label} err by rounding alone.**' if alike else beaten}\n\n{held}"
@@ -204,6 +204,15 @@ def _without_forecast(run: FinishedRun) -> str:
     return f"{len(reasons):,} series {are} not forecast.{more}\n\n{rows}"
 
 
+def _in_the_past(run: FinishedRun) -> str:
+    """Series that end so long before the newest one that none of their forecast lies ahead of it."""
+    last = run.forecast.groupby("series_id", sort=False)[["origin", "timestamp"]].max()
+    names = list(last.index[last["timestamp"] <= last["origin"].max()])
+    if not names:
+        return ""
+    return f"All of the forecast lies in the past of the newest series where one ended long before it: {listed(names)}."
+
+
 def _forecast_rows(run: FinishedRun, forecast: pd.DataFrame, ends: int) -> list[list[Any]]:
     """The first and the last steps, with a row of dots between them if others are left out."""
     columns = ["series_id", "timestamp", "step", "y_pred", "y_lower", "y_upper"]
@@ -230,11 +239,12 @@ def _choice(run: FinishedRun) -> str:
 
 def _targets(run: FinishedRun) -> str:
     targets, metrics, horizon = run.scores["targets"], run.scores["metrics"], run.prepared.settings.horizon
-    overlap = "; windows overlap, so that most times are forecast several times" if horizon > 1 else ""
+    count, alone = targets["windows"], targets["windows"] == len(run.scores["per_series"])
+    overlap = "" if alone or horizon == 1 else "; windows overlap, so that most times are forecast several times"
     return (
-        f"{targets['windows']:,} test windows of {horizon} steps, with {metrics['observed']:,} observed targets of "
-        f"{targets['times']:,} distinct times from {run.when(targets['first'])} to {run.when(targets['last'])}"
-        f"{overlap}. {_unit(run)}{assumption(run)}"
+        f"{count:,} test {'window' if count == 1 else 'windows'} of {horizon} steps, with {metrics['observed']:,} "
+        f"observed targets of {targets['times']:,} distinct times from {run.when(targets['first'])} to "
+        f"{run.when(targets['last'])}{overlap}. {_unit(run)}{assumption(run)}"
     )
 
 

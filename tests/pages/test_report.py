@@ -212,6 +212,24 @@ def test_targets_are_counted_as_windows_times_and_span(run, page):
     )
 
 
+def test_of_a_single_window_none_overlap(run):
+    targets = {**run.scores["targets"], "windows": 1}
+
+    said = section(render_report(replace(run, scores={**run.scores, "targets": targets})), "Scores")
+
+    assert "1 test window of 4 steps" in said
+    assert "windows overlap" not in said
+
+
+def test_a_forecast_that_lies_in_the_past_of_another_series_is_told_of(tmp_path):
+    table = hourly(series=3)
+    early = (table["name"] == "s01") & (table.groupby("name").cumcount() >= len(table) // 3 - 20)
+
+    run = finished_run(table[~early], tmp_path)
+
+    assert "where one ended long before it: s01." in section(render_report(run), "Forecast")
+
+
 def test_percentages_have_their_sign(page):
     assert "| MAPE % | sMAPE % | WAPE % |" in section(page, "Scores")
 
