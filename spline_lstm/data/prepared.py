@@ -24,6 +24,8 @@ from spline_lstm.run.errors import ArtifactError
 from spline_lstm.run.files import CORRUPT, WAY_BACK, read_npz
 from spline_lstm.run.params import CovariateParams, DataParams
 
+NEARLY = 0.005  # share of a season that it may be from whole steps: a year has 52.18 weeks
+
 Steps = Annotated[int, Field(gt=0, le=MOST_STEPS)]
 Length = Annotated[float, Field(gt=0)]
 Identity = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -180,12 +182,12 @@ class Traits:
 
     Attributes:
         daily: Whether times of day or weekdays are among the covariates.
-        season: The shortest one of whole steps; 1 for none.
+        season: The shortest one of nearly whole steps; 1 for none.
         train: Steps of the train split.
     """
 
     daily: bool
-    season: int
+    season: float
     train: int
 
 
@@ -209,7 +211,7 @@ class Prepared(Series):
 
     @property
     def traits(self) -> Traits:
-        whole = (int(season) for season in self.settings.used_seasons if season == int(season))
+        whole = (season for season in self.settings.used_seasons if abs(season - round(season)) <= NEARLY * season)
         return Traits(self.encoding.calendar.weekdays, next(whole, 1), self.splits.train)
 
     def targets(self, windows: WindowIndex) -> np.ndarray:

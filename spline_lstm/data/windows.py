@@ -114,7 +114,7 @@ class Windows(NamedTuple):
         calendar: `(windows, lookback + horizon, calendar)`, those that all series share.
         static: `(windows, static)`, constants of the series.
         rows: `(windows,)`, int32, the identity of each window's row.
-        cycles: `(windows, cycles, season)`, a longer past, see `WindowSource.folded`.
+        cycles: `(windows, cycles, phases)`, a longer past, see `WindowSource.folded`.
         level: `(windows, 1)`, its mean.
         reach: `(windows, 1)`, the share of it that lies within the row.
     """
@@ -146,7 +146,7 @@ class WindowSource:
         identities: `(rows,)`, int32, by which the model knows each row; `UNKNOWN` for one that training did not see.
         covariates: What accompanies the rows.
         cycles: How many seasons of a longer past go with each window.
-        season: Steps of one.
+        season: Steps of one, not always whole; a cycle has its whole number of them.
         effects: `(1 + static, known + delayed + calendar)`, which are taken out of that past; None for none. See
             `Covariates.effect`.
     """
@@ -157,12 +157,17 @@ class WindowSource:
     identities: np.ndarray
     covariates: Covariates
     cycles: int = 0
-    season: int = 1
+    season: float = 1
     effects: np.ndarray | None = None
 
     @property
     def layout(self) -> Layout:
         return self.filled.layout
+
+    @property
+    def phases(self) -> int:
+        """Steps of a cycle of the longer past."""
+        return round(self.season)
 
     @property
     def trained(self) -> int:
@@ -201,7 +206,7 @@ class WindowSource:
         """The same with what known covariates were earlier."""
         return replace(self, covariates=self.covariates.with_delays(self.lookback))
 
-    def with_cycles(self, cycles: int, season: int, effects: np.ndarray) -> WindowSource:
+    def with_cycles(self, cycles: int, season: float, effects: np.ndarray) -> WindowSource:
         """The same with a longer past, without the effects of known covariates."""
         return replace(self, cycles=cycles, season=season, effects=effects if effects.any() else None)
 
@@ -213,27 +218,28 @@ class WindowSource:
         """What was known at each origin of the newest cycles.
 
         Returns:
-            `(windows, cycles, season)`, float32, departures from their mean; what lies before a row begins is like the
+            `(windows, cycles, phases)`, float32, departures from their mean; what lies before a row begins is like the
             mean of the same phase since then. The steps ahead go through the same phases from the first one on.
             `(windows, 1)`, the mean, 0 where there is no cycle. `(windows, 1)`, the share that lies within the row.
         """
-        steps = self.cycles * self.season
+        begun = np.round(np.arange(self.cycles - 1, -1, -1) * self.season).astype(np.int64)  # after so many seasons
+        lags = (begun[:, None] + np.arange(self.phases - 1, -1, -1)).ravel()
         positions, begins = self.layout.positions(rows, origins), self.layout.offsets[rows]
-        back = positions[:, None] - np.arange(steps - 1, -1, -1)
+        back = positions[:, None] - lags
         values = self.filled.settled[np.maximum(back, begins[:, None])]
-        if newest := min(steps, self.lookback):  # an open gap is shorter than the lookback
-            values[:, -newest:] = self.inputs(rows, origins, newest)
+        newest = lags < self.lookback  # an open gap is shorter
+        values[:, newest] = self.inputs(rows, origins)[:, self.lookback - 1 - lags[newest]]
         if self._effect is not None:
-            seen = origins[:, None] - np.arange(steps - 1, -1, -1)
+            seen = origins[:, None] - lags
             values = values - self.covariates.effect_before(self._effect, self.covariates.series[rows], seen)
         inside = back >= begins[:, None]
         level = (values * inside).sum(axis=1, keepdims=True) / np.maximum(inside.sum(axis=1, keepdims=True), 1)
         level = level.astype(np.float32)
-        shape = len(rows), self.cycles, self.season
+        shape = len(rows), self.cycles, self.phases
         known = inside.reshape(shape)
         cycles = np.where(known, (values - level).reshape(shape), 0)
         of_phase = cycles.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
-        reach = inside.sum(axis=1, keepdims=True) / np.float32(max(steps, 1))
+        reach = inside.sum(axis=1, keepdims=True) / np.float32(max(len(lags), 1))
         return np.where(known, cycles, of_phase.astype(np.float32)), level, reach.astype(np.float32)
 
     def effect_ahead(self, rows: np.ndarray, origins: np.ndarray) -> np.ndarray | float:

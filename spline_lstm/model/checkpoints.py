@@ -53,7 +53,7 @@ class ForecasterSettings(pydantic.BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     linear: bool
     cycles: Literal[0] | Annotated[int, Field(ge=2, le=256, strict=True)]
-    season: Annotated[int, Field(gt=0, le=256, strict=True)]
+    season: Annotated[float, Field(ge=1, le=256, strict=True)]
     shares: Annotated[dict[Literal["linear", "folded", "holt_winters", "members"], Share], Field(min_length=1)]
     input_scale: Scale
     output_scale: Scale

@@ -16,7 +16,7 @@ import numpy as np
 from spline_lstm.data.windows import WindowIndex, WindowSource
 from spline_lstm.model.ridge import PENALTIES
 
-LONGEST_SEASON = 48  # steps; of longer ones a series holds too few, and most are no whole number of steps
+LONGEST_SEASON = 53  # steps, a year of weeks; of longer ones a series holds too few
 CYCLES = (15, 30, 90)  # that are tried
 SEEN_CYCLES = 2  # train rows hold so many times the cycles at least
 MOST_WINDOWS, MOST_JUDGES = 1 << 14, 1 << 12  # evenly spread
@@ -31,14 +31,14 @@ class FoldedRidge:
 
     Attributes:
         kernel: `(cycles, ceil(horizon / season))`, float32.
-        correction: `(season, horizon)`, float32.
+        correction: `(steps of a cycle, horizon)`, float32.
         season: Steps.
         penalties: The shares of the input variance that were chosen, for the one and the other.
     """
 
     kernel: np.ndarray
     correction: np.ndarray
-    season: int
+    season: float
     penalties: tuple[float, float]
 
     @property
@@ -48,7 +48,7 @@ class FoldedRidge:
 
 
 def fit_folded(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: int, steps: int
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: float, steps: int
 ) -> FoldedRidge | None:
     """Solve on train windows for some numbers of cycles and all penalties; keep what errs least on validation windows.
     Numbers of cycles are judged with their correction, since it mends the one more than the other.
@@ -64,7 +64,7 @@ def fit_folded(
     Returns:
         None if the season is 1 or too long, or train rows hold too few of it.
     """
-    most = steps // (SEEN_CYCLES * season)
+    most = int(steps // (SEEN_CYCLES * season))
     choices = sorted({min(count, most) for count in CYCLES})
     if not 1 < season <= LONGEST_SEASON or choices[0] < 2:
         return None
@@ -129,10 +129,10 @@ def _maps(samples: Samples, penalties: Sequence[float] | np.ndarray) -> np.ndarr
 def _samples(source: WindowSource, windows: WindowIndex) -> Samples:
     """Every phase of every window: `(samples, cycles)`, and targets, `(samples, cycles ahead)`, NaN where missing."""
     for cycles, targets, _ in past_and_ahead(source, windows):
-        ahead = -(-source.horizon // source.season)
-        surplus = ahead * source.season - source.horizon
+        ahead = -(-source.horizon // source.phases)
+        surplus = ahead * source.phases - source.horizon
         targets = np.pad(targets, ((0, 0), (0, surplus)), constant_values=np.nan)
-        targets = np.swapaxes(targets.reshape(len(cycles), ahead, source.season), 1, 2)
+        targets = np.swapaxes(targets.reshape(len(cycles), ahead, source.phases), 1, 2)
         yield cycles[:, :, 1:].reshape(-1, source.cycles - 1), targets.reshape(-1, ahead)
 
 
@@ -150,7 +150,7 @@ def past_and_ahead(source: WindowSource, windows: WindowIndex) -> Iterator[tuple
         Cycles, `(windows, season, cycles)`; targets, `(windows, horizon)`, NaN where missing; the share of the past
         that lies within the row, `(windows, 1)`.
     """
-    size = max(1, CHUNK_FLOATS // (source.cycles * source.season))
+    size = max(1, CHUNK_FLOATS // (source.cycles * source.phases))
     for rows, origins in windows.chunks(size):
         cycles, level, reach = source.folded(rows, origins)
         targets = source.outputs(rows, origins) - level - source.effect_ahead(rows, origins)

@@ -202,7 +202,7 @@ class SplineForecaster(keras.Model):
         dropout: Share of the decoder's state dropped in training.
         linear: Whether a linear forecast lies underneath.
         cycles: Of the longer past, 2 or more; 0 for none. The folded map reads one less, see `FoldedRidge.seen`.
-        season: Steps of a cycle.
+        season: Steps of a cycle, not always whole.
         shares: Of each expert in the forecast, by its name; they sum to one. None: the members alone.
         input_scale: Typical size of a window's departures from its last value, standardized.
         output_scale: Typical size of the targets' departures from it, standardized.
@@ -232,7 +232,7 @@ class SplineForecaster(keras.Model):
         linear: bool,
         delayed: int = 0,
         cycles: int = 0,
-        season: int = 1,
+        season: float = 1,
         shares: Mapping[str, float] | None = None,
         input_scale: float = 1.0,
         output_scale: float = 1.0,
@@ -259,7 +259,7 @@ class SplineForecaster(keras.Model):
             "dropout": dropout,
             "linear": linear,
             "cycles": cycles,
-            "season": season,
+            "season": float(season),
             "input_scale": input_scale,
             "output_scale": output_scale,
         }
@@ -269,6 +269,7 @@ class SplineForecaster(keras.Model):
         self.channels = {"past": past, "known": known, "delayed": delayed, "calendar": calendar, "static": static}
         self.cycles = cycles
         self.season = season
+        self.phases = round(season)
         self.shares = dict(shares or {"members": 1.0})
         self.input_scale = input_scale
         self.output_scale = output_scale
@@ -280,7 +281,7 @@ class SplineForecaster(keras.Model):
         ]
         in_advance = known + delayed + calendar
         self.effects = KnownEffects(in_advance, static, name="effects") if in_advance else None
-        ahead = -(-horizon // season)
+        ahead = -(-horizon // self.phases)
         fixed = {"use_bias": False, "trainable": False}
         self.linear = keras.layers.Dense(horizon, name="linear", **fixed) if linear else None
         self.folded = keras.layers.Dense(ahead, name="folded", **fixed) if cycles else None
@@ -294,7 +295,7 @@ class SplineForecaster(keras.Model):
         steps = self.lookback + self.horizon
         shapes = [(self.lookback,)] * 2 + [(self.lookback, past), *((steps, width) for width in in_advance), (static,)]
         nothing = [np.zeros((1, *shape), "float32") for shape in shapes]
-        longer = [np.zeros((1, *shape), "float32") for shape in [(self.cycles, self.season), (1,), (1,)]]
+        longer = [np.zeros((1, *shape), "float32") for shape in [(self.cycles, self.phases), (1,), (1,)]]
         windows, _, _ = self._level_free(Windows(*nothing, np.zeros(1, "int32"), *longer))  # type: ignore[call-arg]
         self.member_forecasts(windows)
         if self.linear:
@@ -358,14 +359,14 @@ class SplineForecaster(keras.Model):
         assert self.correction is not None
         cycles = ops.transpose(windows.cycles, (0, 2, 1))
         ahead = ops.transpose(self.folded(cycles[:, :, 1:]), (0, 2, 1))
-        ahead = ops.reshape(ahead, (-1, ahead.shape[1] * self.season))
+        ahead = ops.reshape(ahead, (-1, ahead.shape[1] * self.phases))
         missed = cycles[:, :, -1] - self.folded(cycles[:, :, :-1])[:, :, 0]
         return ahead[:, : self.horizon] + self.correction(missed) + windows.level
 
     def holt_winters_forecast(self, windows: Windows) -> Any:
         """By exponential smoothing of the longer past, without known effects: `(batch, horizon)`, standardized."""
         assert self.holt_winters is not None
-        return self.holt_winters(ops.reshape(windows.cycles, (-1, self.cycles * self.season))) + windows.level
+        return self.holt_winters(ops.reshape(windows.cycles, (-1, self.cycles * self.phases))) + windows.level
 
     def experts(self, windows: Windows, training: bool = False) -> dict[str, Any]:
         """What is mixed: `linear`, `members` and, where a longer past is seen, `folded` and `holt_winters`.

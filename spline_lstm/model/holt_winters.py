@@ -41,7 +41,7 @@ class Smoothing:
 
 
 def fit_holt_winters(
-    source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: int, cycles: int
+    source: WindowSource, train: WindowIndex, validation: WindowIndex, effects: np.ndarray, season: float, cycles: int
 ) -> np.ndarray:
     """Choose what errs least on train and validation windows over the whole horizon. A split counts by its windows,
     one whose past begins with its row does not.
@@ -65,7 +65,8 @@ def fit_holt_winters(
         error, count = _squared_errors(longer, windows.at_most(MOST_JUDGES), together)
         errors += len(windows) * error / max(count, 1)
     best = tried[int(np.argmin(errors))]
-    steps = np.stack(list(smoothed(np.eye(cycles * season), season, source.horizon, best)), axis=1)
+    seen = np.eye(cycles * longer.phases)
+    steps = np.stack(list(smoothed(seen, longer.phases, source.horizon, best)), axis=1)
     return steps[:, :, 0].astype(np.float32)
 
 
@@ -109,7 +110,7 @@ def _squared_errors(source: WindowSource, windows: WindowIndex, smoothing: Smoot
             continue
         count += len(whole)
         past = np.swapaxes(cycles[whole], 1, 2).reshape(len(whole), -1)
-        forecasts = smoothed(past, source.season, source.horizon, smoothing)
+        forecasts = smoothed(past, source.phases, source.horizon, smoothing)
         for forecast, target in zip(forecasts, targets[whole].T, strict=True):
             errors += np.nansum((forecast - target[:, None]) ** 2, axis=0)
     return errors, count
