@@ -158,13 +158,22 @@ def sold(tmp_path):
     return prepare(read_panel(path, params.data, params.covariates), params), params, table, path
 
 
-def again(sold, table):
+def fit_of(run):
+    return Fitted(run.channels, run.settings, run.scaler, run.source.identities, run.encoding)
+
+
+def again(sold, table, before=None):
     """Another file, prepared as the run was."""
-    before, params, _, path = sold
+    run, params, _, path = sold
     table.to_csv(path, index=False)
-    fit = Fitted(before.channels, before.settings, before.scaler, before.source.identities, before.encoding)
-    last = before.timestamps[before.splits.train - 1]
-    return prepare_for_forecast(read_panel(path, params.data, params.covariates), fit, params.data, last)
+    last = run.timestamps[run.splits.train - 1]
+    panel = read_panel(path, params.data, params.covariates)
+    return prepare_for_forecast(panel, fit_of(run), params.data, last, before)
+
+
+def assert_same_scales(one, other):
+    for name, statistic in vars(one.scaler).items():
+        np.testing.assert_array_equal(getattr(other.scaler, name), statistic, err_msg=name)
 
 
 def test_a_known_series_may_be_zero_or_the_same_all_through_a_new_file(sold):
@@ -190,6 +199,44 @@ def test_a_new_series_must_vary_and_have_logarithms(sold):
             again(sold, pd.concat([table, other.assign(sold=values)]))
 
 
+def test_a_series_that_began_since_a_fit_has_the_scale_of_rows_before_the_cutoff(sold):
+    table, before = sold[2], 170
+    new = table[table["item"] == "a"].assign(item="c")
+    later = new["day"] >= sold[0].timestamps[before]
+
+    one, other = (
+        again(sold, pd.concat([table, new.assign(sold=new["sold"].where(~later, factor * new["sold"]))]), before)
+        for factor in (1, 3)
+    )
+
+    assert "c" in one.names
+    assert_same_scales(one, other)
+
+
+def test_a_series_that_begins_late_has_the_scale_of_its_first_lookback(sold):
+    run, params, table, path = sold
+    first = 170
+    late = table[(table["item"] == "a") | (table["day"] >= run.timestamps[first])]
+    beyond = (late["item"] == "b") & (late["day"] >= run.timestamps[first + run.settings.lookback])
+    prepared = []
+    for factor in (1, 3):
+        late.assign(sold=late["sold"].where(~beyond, factor * late["sold"])).to_csv(path, index=False)
+        prepared.append(prepare(read_panel(path, params.data, params.covariates), params))
+
+    assert prepared[0].splits.train < first
+    assert_same_scales(*prepared)
+
+
+def test_a_new_series_has_no_limits_of_another(sold):
+    table = sold[2]
+    far = table[table["item"] == "a"].assign(item="c", sold=lambda each: each["sold"] + 1e5)
+
+    series = again(sold, pd.concat([table, far]))
+
+    assert "c" in series.names
+    assert series.source.filled.observed.all()
+
+
 def test_a_new_series_with_the_name_of_a_past_covariate_is_unknown(sold):
     table = sold[2]
     named = sold[0].channels[2:]
@@ -203,13 +250,15 @@ def test_a_series_that_training_does_not_see_changes_nothing_of_what_it_sees(tmp
     days = pd.date_range("2024-01-01", periods=200, freq="D")
     noise = np.random.default_rng(0).normal(size=(3, 200))
     parts = [
-        pd.DataFrame({"day": days, "item": item, "sold": row}) for item, row in zip(["a", "b", "c"], noise, strict=True)
+        pd.DataFrame({"day": days, "item": item, "sold": row, "size": size})
+        for item, row, size in zip(["a", "b", "c"], noise, [9, 1, 2], strict=True)
     ]
     parts[0] = parts[0].tail(25)  # within the test split
     params = parse_params(
         {
             "run_id": "a",
             "data": {"path": "t.csv", "timestamp": "day", "target": "sold", "series_id": "item", "frequency": "D"},
+            "covariates": {"static": "size"},
             "windows": {"horizon": 3, "lookback": 7},
         }
     )
@@ -217,7 +266,7 @@ def test_a_series_that_training_does_not_see_changes_nothing_of_what_it_sees(tmp
     for number, chosen in enumerate((parts, parts[1:])):
         path = tmp_path / f"{number}.csv"
         pd.concat(chosen).to_csv(path, index=False)
-        prepared.append(prepare(read_panel(path, params.data, split=params.split), params))
+        prepared.append(prepare(read_panel(path, params.data, params.covariates, split=params.split), params))
 
     late, without = prepared
     assert late.source.identities.tolist() == [0, 1, 2]
@@ -334,16 +383,28 @@ def test_a_file_of_a_run_holds_what_the_run_has_seen_wherever_it_begins(load, tm
     path = tmp_path / "changed.csv"
     table.to_csv(path, index=False)
     run, params = prepared_from(path, "when", "load")
-    fit = Fitted(run.channels, run.settings, run.scaler, run.source.identities, run.encoding)
     table.loc[first:].to_csv(path, index=False)
     last = run.timestamps[run.splits.train - 1]
 
-    series = prepare_for_forecast(read_panel(path, params.data, anchor=run.timestamps[0]), fit, params.data, last)
+    panel = read_panel(path, params.data, anchor=run.timestamps[0])
+    series = prepare_for_forecast(panel, fit_of(run), params.data, last)
 
     np.testing.assert_array_equal(series.source.filled.observed, run.source.filled.observed[first:])
     seen = series.source.filled.observed
     np.testing.assert_array_equal(series.source.filled.settled[seen], run.source.filled.settled[first:][seen])
     assert seen.sum() == len(table) - first - 2 - (1 if first <= 700 else 0) - (5 if first <= 1500 else 0)
+
+
+def test_a_number_for_a_missing_one_right_after_a_cutoff_is_no_target(load, tmp_path):
+    run, params = prepared_from(load, "when", "load")
+    table, before, path = pd.read_csv(load), run.splits.validation, tmp_path / "changed.csv"
+    table.loc[before, "load"] = 9.969e36
+    table.to_csv(path, index=False)
+    last = run.timestamps[run.splits.train - 1]
+
+    series = prepare_for_forecast(read_panel(path, params.data), fit_of(run), params.data, last, before)
+
+    assert np.flatnonzero(np.isnan(series.values)).tolist() == [before]
 
 
 def panel_of(tmp_path, drop=True, **columns):
@@ -397,6 +458,18 @@ def test_bounds_are_found_where_params_leave_them_open_and_room_for_them(load, t
     prepared, _ = prepared_from(tmp_path / "shares.csv", "when", "load", data=given)
 
     assert (prepared.scaler.minimum[0], prepared.scaler.maximum[0]) == bounds
+
+
+def test_what_is_fitted_is_of_train_rows_alone(tmp_path):
+    columns = zip(["load", "temp", "price"], np.random.default_rng(1).normal(size=(3, 305)), strict=True)
+    usual = {name: ("b", values) for name, values in columns}
+    altered = {name: ("b", np.append(values[:210], 3 * values[210:] + 1)) for name, (_, values) in usual.items()}
+
+    one, other = (panel_of(tmp_path, **each) for each in (usual, altered))
+
+    assert one.splits.train == 210
+    assert one.encoding.content() == other.encoding.content()
+    assert_same_scales(one, other)
 
 
 def test_a_series_that_stands_still_in_train_rows_has_no_scale_and_may_be_left_out(tmp_path):
