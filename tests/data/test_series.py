@@ -905,6 +905,23 @@ def test_whether_rows_are_dates_is_told_by_the_older_half_of_them(folder):
     np.testing.assert_array_equal(after.values[:159], before.values[:159])
 
 
+@pytest.mark.parametrize("frequency", ["D", "MS", "W"])
+def test_hours_of_rows_in_the_newer_half_move_no_label(folder, frequency):
+    days = pd.date_range(START, periods=366, freq="D")
+    clock = days.repeat(3) + pd.to_timedelta(np.tile([9, 12, 16], len(days)), unit="h")
+    later = np.arange(len(clock)) > 0.75 * len(clock)
+    values = np.arange(float(len(clock)))
+
+    one, other = (
+        read_rows(folder, times, values, frequency=frequency).timestamps
+        for times in (clock, clock.where(~later, clock + pd.Timedelta("5h")))
+    )
+
+    half = len(one) // 2
+    assert half > 2
+    pd.testing.assert_index_equal(one[:half], other[:half])
+
+
 def test_rows_after_a_fold_change_nothing_of_how_it_is_read(folder):
     days = pd.date_range(START, periods=60, freq="D")
     table = pd.DataFrame({"time": days.date.astype(str), "load": np.arange(60.0), "price": np.arange(60.0) % 7})
