@@ -36,7 +36,7 @@ def fold_scores(number: int, model: float, names: tuple[str, ...] = ("a", "b")) 
 
 
 def test_means_and_deviations_are_those_over_folds():
-    folds = [fold_scores(number, size) for number, size in ((1, 1.0), (2, 3.0), (3, 0.5))]
+    folds = [fold_scores(number, size) for number, size in ((1, 1.0), (2, 3.0), (3, 0.5), (4, 2.0))]
 
     content = backtest_content(folds, "original")
 
@@ -45,8 +45,8 @@ def test_means_and_deviations_are_those_over_folds():
         found = content["summary"][MODEL][name]
         assert found["mean"] == pytest.approx(np.mean(values))
         assert found["std"] == pytest.approx(np.std(values, ddof=1))
-    assert content["better"] == {"naive": 2}
-    assert [fold["fold"] for fold in content["folds"]] == [1, 2, 3]
+    assert content["better"] == {"naive": 2}  # errors as large as those of a baseline are no better
+    assert [fold["fold"] for fold in content["folds"]] == [1, 2, 3, 4]
     assert content["folds"][0]["cutoff"] == str(DAYS[24])
     json.dumps(content, allow_nan=False)
 
@@ -63,6 +63,39 @@ def test_pooled_scores_are_of_all_targets_together_whichever_series_a_fold_has()
     assert pooled["metrics"]["skill"] == pytest.approx(0.5)
     assert len(pooled["per_step"]) == HORIZON
     assert pooled["verdict"] == "better"  # half the error in every stretch leaves no doubt
+
+
+def test_pooled_scores_are_in_the_units_of_series():
+    plain, units = [fold_scores(number, 1.0) for number in (1, 2, 3)], np.array([2.0, 500.0])
+    scaled = [
+        replace(
+            each,
+            units=units,
+            forecasts=each.forecasts.in_units(1 / units),
+            baselines={name: table * units[each.forecasts.rows, None] for name, table in each.baselines.items()},
+            mase_scales=each.mase_scales * units,
+        )
+        for each in plain
+    ]
+
+    one, other = (backtest_content(folds, "standardized")["pooled"] for folds in (plain, scaled))
+
+    for name in ("rmse", "skill", "skill_margin", "mase"):
+        assert other["metrics"][name] == pytest.approx(one["metrics"][name])
+    assert other["baselines"]["naive"]["rmse"] == pytest.approx(one["baselines"]["naive"]["rmse"])
+
+
+def test_pooled_mase_is_by_the_first_fold_that_has_the_series():
+    folds = [fold_scores(1, 1.0, ("b",)), fold_scores(2, 1.0), fold_scores(3, 1.0)]
+    grown = [
+        folds[0],
+        replace(folds[1], mase_scales=np.array([3.0, 30.0])),
+        replace(folds[2], mase_scales=np.array([30.0, 30.0])),
+    ]
+
+    one, other = (backtest_content(each, "original")["pooled"]["metrics"]["mase"] for each in (folds, grown))
+
+    assert one == pytest.approx(other)
 
 
 def test_labels_of_folds_that_differ_by_jitter_leave_the_margin_as_it_is():
