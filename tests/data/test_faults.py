@@ -65,6 +65,12 @@ def test_what_is_not_apart_from_others_is_near():
     assert limits(np.append(rain, 1048), 0.003) == pytest.approx((-0.7, 0.7))
 
 
+def test_one_value_may_be_far_however_few_there_are():
+    row = np.append(np.arange(99.0), 1e6)
+
+    assert limits(row, 0.003)[1] < 1e6
+
+
 @pytest.mark.parametrize(
     "row",
     [np.zeros(0), np.full(50, np.nan), np.arange(19.0), np.full(300, 7.0), np.append(np.arange(100.0), [1e6, 1e6])],

@@ -207,11 +207,12 @@ def test_a_few_outliers_ask_for_no_logarithms(times, outliers):
         (np.random.default_rng(0).exponential(size=500), True),
         (np.random.default_rng(0).poisson(0.3, 500), True),
         (np.random.default_rng(0).normal(10, 3, 500).clip(min=1), False),
+        (np.append(np.random.default_rng(0).normal(10, 1, 500), 0), False),
         (np.append(np.random.default_rng(0).exponential(size=500), -0.1), False),
         (np.zeros(500), False),
         (np.full(5, np.nan), False),
     ],
-    ids=["crowded", "counts", "merely positive", "below zero", "constant", "nothing"],
+    ids=["crowded", "counts", "merely positive", "one zero", "below zero", "constant", "nothing"],
 )
 def test_zero_is_a_bound_where_values_crowd_above_it(row, bound):
     assert natural_bounds(np.asarray(row, float)) == (0 if bound else -np.inf, np.inf)

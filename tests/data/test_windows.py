@@ -245,6 +245,7 @@ def test_a_lookback_longer_than_the_series_has_no_window():
         ({"train": 12.0, "validation": 0.1}, (12, 14, 20)),
         # A date is the last one of its split; one between two steps ends before the later step.
         ({"train": "2024-01-10", "validation": "2024-01-12T11:00"}, (10, 12, 20)),
+        ({"train": "2024-01-10T00:00", "validation": "2024-01-12T00:00"}, (10, 12, 20)),
         ({"train": "2024-01-10", "validation": 4, "test": "2030-01-01"}, (10, 14, 20)),
     ],
 )

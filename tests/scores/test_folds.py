@@ -113,4 +113,5 @@ def test_train_and_validation_share_what_is_known_as_they_share_the_series():
         assert train_share(days(100), split, "UTC") == pytest.approx(0.75)
     assert train_share(days(7), shares, "UTC") == train_share(days(1000), shares, "UTC")
     assert train_part(80, 0.75) == 60
+    assert train_part(10, 0.76) == 8  # the nearest number of steps
     assert [train_part(2, share) for share in (0.01, 0.99)] == [1, 1]
