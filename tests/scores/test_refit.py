@@ -66,6 +66,47 @@ def test_a_fit_forecasts_later_folds_and_what_began_since(table, tmp_path, monke
     assert (scored[2].forecasts.upper > scored[2].forecasts.lower).all()
 
 
+@pytest.fixture
+def fit_of(monkeypatch):
+    """What is learned for a fold but its model, of which no preparation knows."""
+    monkeypatch.setattr(refit, "train_forecaster", lambda *_: None)
+    return refit._fit
+
+
+def test_rows_that_come_more_often_after_a_cutoff_leave_the_grid_as_it_is(table, tmp_path, fit_of):
+    alone = table[table["name"] == "a"]
+    params = params_of(alone, tmp_path)
+    fold = walk_forward(pd.DatetimeIndex(alone["when"]), params, "UTC")[0]
+    before = fit_of(params, fold)
+    often = alone.set_index("when").resample("h").ffill().reset_index()
+    pd.concat([alone[alone["when"] <= fold.cutoff], often[often["when"] > fold.cutoff]]).to_csv(params.data.path)
+
+    after = fit_of(params, fold)
+
+    assert (after.data, after.anchor) == (before.data, before.anchor)
+    assert after.prepared.settings == before.prepared.settings
+
+
+def test_a_later_fold_begins_as_its_fit_and_scales_what_is_new_by_rows_before_its_cutoff(table, tmp_path, fit_of):
+    backtest = {"windows": 3, "step": STEP, "input": 60, "refit": False}
+    params = params_of(table, tmp_path, backtest=backtest)
+    first, second, _ = walk_forward(pd.DatetimeIndex(table["when"].unique()), params, "UTC")
+    assert second.since > first.since
+    prepared = []
+    for factor in (1, 3):
+        load = table["load"].where(table["when"] <= second.cutoff, factor * table["load"])
+        table.assign(load=load).to_csv(params.data.path, index=False)
+        fit = fit_of(params, first)
+        prepared.append(refit._prepared_later(params, fit, second))
+
+    one, other = prepared
+    assert fit.prepared.names == ("a",)
+    assert one.names == ("a", "b")
+    assert one.timestamps[0] == fit.prepared.timestamps[0]
+    for name, statistic in vars(one.scaler).items():
+        np.testing.assert_array_equal(getattr(other.scaler, name), statistic)
+
+
 @pytest.mark.parametrize(("outage", "left"), [(1, [2, 3]), (2, [1, 3])])
 def test_a_fold_in_an_outage_is_passed_over(outage, left, table, tmp_path):
     alone = table[table["name"] == "a"]
