@@ -11,9 +11,9 @@ from sources import waves
 
 from spline_lstm.data.windows import Splits, index_windows
 from spline_lstm.model.forecaster import SplineForecaster
-from spline_lstm.model.snapshots import Snapshots
+from spline_lstm.model.snapshots import Snapshots, training_key
 from spline_lstm.model.training import HUBER_DELTA, PREDICT_BATCH, Fit, _huber, predict, seed_everything
-from spline_lstm.run.params import CELLS, TrainParams
+from spline_lstm.run.params import CELLS, TrainParams, parse_params
 
 LOOKBACK, HORIZON = 12, 4
 
@@ -160,6 +160,26 @@ def test_only_a_whole_snapshot_of_the_same_training_is_taken_up(tmp_path):
     snapshots.save("fit", arrays)
     fit._resume(snapshots, "fit")
     assert fit.passes == 1
+
+
+def test_a_training_of_other_params_or_data_has_a_key_of_its_own(tmp_path):
+    data = {"path": "a.csv", "timestamp": "when", "target": "load"}
+    meta, usual = tmp_path / "meta.json", {"run_id": "a", "data": data, "windows": {"horizon": 4}}
+    changes = {
+        "run_id": "b", "seed": 9, "covariates": {"calendar": False}, "spline": {"penalty": 0.3}, "model": {"units": 3},
+        "train": {"epochs": 3},
+    }  # fmt: skip
+
+    def key(**changed):
+        return training_key(parse_params({**usual, **changed}), meta)
+
+    meta.write_text('{"sha256": 1}', encoding="utf-8")
+    keys = [key(), *(key(**{name: value}) for name, value in changes.items())]
+    assert key(evaluate={"coverage": 0.5}) == keys[0]
+    meta.write_text('{"sha256": 2}', encoding="utf-8")
+    keys.append(key())
+
+    assert len(set(keys)) == len(keys)
 
 
 def test_the_best_weights_are_those_of_the_least_validation_mse():
