@@ -100,16 +100,17 @@ def test_folders_are_made_and_text_is_utf8(tmp_path):
     assert (tmp_path / "a" / "b" / "note.md").read_bytes() == "Zürich".encode()
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+@pytest.mark.parametrize("size", [1_000, 100_000], ids=["met when a buffer is flushed", "met at once"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, size):
     path = tmp_path / "metrics.json"
     files.write_json(path, TABLE)
     old = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
     try:
         with pytest.raises(ArtifactError, match="must be writable"):
-            files.write_bytes(path, bytes(100_000))
+            files.write_bytes(path, bytes(size))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
