@@ -16,9 +16,18 @@ ARRAYS = {
     "no number": lambda arrays: arrays["settled"].__setitem__(3, np.nan),
     "infinity": lambda arrays: arrays["calendar"].__setitem__((0, 0), np.inf),
     "another gap": lambda arrays: arrays["values"].__setitem__(3, np.nan),
+    "a fill less": lambda arrays: arrays.update(held=arrays["held"][:-1]),
+    "a fill that is no number": lambda arrays: arrays["held"].__setitem__(0, np.nan),
+    "a value more than steps": lambda arrays: arrays.update(settled=np.append(arrays["settled"], 0)),
     "a gap before its begin": lambda arrays: arrays["since"].__setitem__(0, -1),
     "a row of 10^18 steps": lambda arrays: arrays["lengths"].__setitem__(0, 10**18),
     "a row that begins before time": lambda arrays: arrays["starts"].__setitem__(0, -1),
+    "a row that goes on after time": lambda arrays: arrays["starts"].__setitem__(0, 1),
+    "a row without steps": lambda arrays: arrays.update(
+        {name: arrays[name][:0] for name in ("values", "settled", "observed", "held", "since")},
+        lengths=np.zeros_like(arrays["lengths"]),
+        known=arrays["known"][len(arrays["values"]) :],
+    ),
     "one more row": lambda arrays: arrays.update(starts=np.append(arrays["starts"], 0)),
     "no row": lambda arrays: arrays.update(series=arrays["series"][:0]),
     "a series that is not there": lambda arrays: arrays["series"].__setitem__(0, 2**40),
@@ -50,6 +59,7 @@ FITTED = {
 BORDERS = {
     "an end of 10^12": lambda splits: splits["test"].update(end=10**12),
     "an end of text": lambda splits: splits["test"].update(end="never"),
+    "an end after time": lambda splits: splits["test"].update(end=splits["test"]["end"] + 1),
     "ends out of order": lambda splits: splits["train"].update(end=splits["test"]["end"]),
     "no test": lambda splits: splits.pop("test"),
 }
