@@ -292,8 +292,12 @@ def test_a_file_unlike_all_that_the_run_has_seen_gets_wider_intervals_and_a_warn
     assert (widths["shifted"] > 2 * widths["usual"]).all()
 
 
-@pytest.mark.parametrize("artifact", ["metrics", "meta", "split_contract", "preprocessor"])
-def test_a_tampered_run_id_exits_27(finished, artifact):
+@pytest.mark.parametrize(
+    ("artifact", "reader"),
+    [(artifact, "train") for artifact in ("meta", "split_contract", "preprocessor")]
+    + [("metrics", "forecast"), ("metadata", "check")],
+)
+def test_a_tampered_run_id_exits_27(finished, artifact, reader):
     file = getattr(finished.paths("first"), artifact)
     if file.suffix == ".pkl":
         write_pickle(file, {**pickle.loads(file.read_bytes()), "run_id": "other"})
@@ -302,10 +306,9 @@ def test_a_tampered_run_id_exits_27(finished, artifact):
 
     assert finished.stage("check").returncode == 27
     assert finished.stage("check", "--run-id", "first").returncode == 27
-    if artifact != "metrics":
-        done = finished.stage("train")
-        assert done.returncode == 27
-        assert outcome(done)["error"]["code"] == "RunIdMismatchError"
+    done = finished.stage(reader)
+    assert done.returncode == 27
+    assert outcome(done)["error"]["code"] == "RunIdMismatchError"
 
 
 def test_a_copied_folder_exits_27(finished):
@@ -406,11 +409,15 @@ def test_intervals_that_no_evaluation_leaves_are_refused_before_the_forecast(fin
     assert "`artifacts/metrics/first.json` must hold the intervals" in done.stderr
 
 
-def test_a_missing_metric_exits_30(finished):
+def test_a_missing_metric_or_an_undefined_rmse_exits_30(finished):
     file = finished.paths("first").metrics
     content = json.loads(file.read_text(encoding="utf-8"))
-    del content["metrics"]["rmse"]
-    write_json(file, content)
+    for name in ("mae", "mse", "rmse", "mape", "r2"):
+        scores = {key: score for key, score in content["metrics"].items() if key != name}
+        write_json(file, {**content, "metrics": scores})
+        with pytest.raises(UnhealthyRunError, match=f"no metrics.{name}"):
+            check_run(finished.paths("first"))
+    write_json(file, {**content, "metrics": {**content["metrics"], "rmse": None}})
 
     assert finished.stage("check").returncode == 30
 
