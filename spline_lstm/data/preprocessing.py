@@ -52,7 +52,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
             f"The series must have at least {fewest} steps for a horizon of {horizon} in three splits. "
             f"Received: {len(panel.timestamps)}. Give {fewest} steps or more, or shorten windows.horizon."
         )
-    # Closed hours are told from the share of train rows as it is.
+    # Train rows have told which hours are closed: where some are, the border must not move before those rows.
     splits = split_series(panel.timestamps, params.split, panel.timezone, 0 if panel.closed else horizon)
     near = _limits(layout.before(panel.values, splits.train))
     panel = replace(panel, values=_near(panel.values, layout, near, splits.train))

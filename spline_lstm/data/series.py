@@ -121,7 +121,8 @@ def read_panel(
         _warn_of_open_steps(rows, full)
     closed = params.closed or ()
     if params.closed is None and split is not None:
-        closed = closed_hours(rows, full, frequency, table.timezone, train_steps(full, split, table.timezone))
+        train = train_steps(full, split, table.timezone, horizon if stretch is None else 0)
+        closed = closed_hours(rows, full, frequency, table.timezone, train)
     grid, bins, left_out = _open_bins(rows, full, frequency, closed, table.timezone)
     if stretch is None:
         grid = grid[: bins.max() + 1]

@@ -72,13 +72,14 @@ def are_shares(params: SplitParams) -> bool:
     return shares and params.test is None
 
 
-def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str) -> int:
-    """Steps of the train split, whether or not the other splits fit.
+def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str, least: int = 0) -> int:
+    """Steps of the train split, as `split_series` has it, whether or not the other splits fit.
 
     Raises:
         ParamsError: The border is no date.
     """
-    return min(_end("train", params.train, 0, timestamps, timezone), len(timestamps))
+    end = min(_end("train", params.train, 0, timestamps, timezone), len(timestamps))
+    return max(min(end, len(timestamps) - 2 * least), 0) if are_shares(params) else end
 
 
 def _end(name: str, border: float | int | str | None, start: int, timestamps: pd.DatetimeIndex, timezone: str) -> int:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sources import layout_of, ragged_source, source_of
 
 from spline_lstm.data import windows as windows_module
-from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, index_windows, origins_of, split_series
+from spline_lstm.data.windows import SPLITS, Splits, WindowIndex, index_windows, origins_of, split_series, train_steps
 from spline_lstm.run.errors import InsufficientDataError, ParamsError
 from spline_lstm.run.params import SplitParams
 
@@ -265,7 +265,10 @@ def test_borders_are_shares_counts_or_last_dates(given_borders, expected):
     ids=["held", "made room for", "a long test", "counts", "a share of test"],
 )
 def test_shares_leave_validation_and_test_a_horizon(given_borders, least, expected):
-    assert split_series(daily(20), SplitParams(**given_borders), "UTC", least) == Splits(*expected)
+    split = SplitParams(**given_borders)
+
+    assert split_series(daily(20), split, "UTC", least) == Splits(*expected)
+    assert train_steps(daily(20), split, "UTC", least) == expected[0]
 
 
 @pytest.mark.parametrize(("zone", "last"), [("America/Los_Angeles", "2024-01-11T07"), ("Asia/Tokyo", "2024-01-10T14")])
