@@ -188,13 +188,12 @@ def test_the_report_opens_with_a_verdict_and_shows_its_pictures(finished_once):
     paths = finished_once.paths("first")
     page = paths.report.read_text(encoding="utf-8")
     metrics = json.loads(paths.metrics.read_text(encoding="utf-8"))
-
-    share = json.loads(paths.training.read_text(encoding="utf-8"))["model"]["shares"]["members"]
+    ridge = json.loads(paths.training.read_text(encoding="utf-8"))["model"]["shares"]["linear"] == 1
 
     verdict = page.split("\n\n")[1]
-    assert ("is its ridge" in verdict) == (share == 0)
+    assert ("is its ridge" in verdict) == ridge
     found = [each["skill"] > each["skill_margin"] for each in metrics["baselines"].values()]
-    assert ("beats every baseline" in verdict) == (all(found) and share > 0)
+    assert ("beats every baseline" in verdict) == (all(found) and not ridge)
     links = re.findall(r"\]\((.+?)\)", page)
     assert len([link for link in links if link.endswith(".png")]) == len(PICTURES) - 1  # there is no backtest
     for link in links:
