@@ -30,9 +30,9 @@ class FoldedRidge:
     """Linear map from the newest cycles to those ahead, and from what it missed of the newest one to what it will miss.
 
     Attributes:
-        kernel: `(cycles, ceil(horizon / season))`, float32.
-        correction: `(steps of a cycle, horizon)`, float32.
-        season: Steps.
+        kernel: `(cycles, ceil(horizon / phases))`, float32.
+        correction: `(phases, horizon)`, float32.
+        season: Steps, not always whole; `phases` of them are a cycle, see `WindowSource`.
         penalties: The shares of the input variance that were chosen, for the one and the other.
     """
 
@@ -137,7 +137,7 @@ def _samples(source: WindowSource, windows: WindowIndex) -> Samples:
 
 
 def _misses(source: WindowSource, kernel: np.ndarray, windows: WindowIndex) -> Samples:
-    """What a map misses of the newest cycle, `(windows, season)`, and of the targets, `(windows, horizon)`."""
+    """What a map misses of the newest cycle, `(windows, phases)`, and of the targets, `(windows, horizon)`."""
     for cycles, targets, _ in past_and_ahead(source, windows):
         ahead = np.swapaxes(cycles[:, :, 1:] @ kernel, 1, 2).reshape(len(cycles), -1)
         yield cycles[:, :, -1] - cycles[:, :, :-1] @ kernel[:, 0], targets - ahead[:, : source.horizon]
@@ -147,7 +147,7 @@ def past_and_ahead(source: WindowSource, windows: WindowIndex) -> Iterator[tuple
     """What there is to learn from, less the mean of the past and known effects, some windows at a time.
 
     Yields:
-        Cycles, `(windows, season, cycles)`; targets, `(windows, horizon)`, NaN where missing; the share of the past
+        Cycles, `(windows, phases, cycles)`; targets, `(windows, horizon)`, NaN where missing; the share of the past
         that lies within the row, `(windows, 1)`.
     """
     size = max(1, CHUNK_FLOATS // (source.cycles * source.phases))

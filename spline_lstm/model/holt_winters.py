@@ -55,7 +55,7 @@ def fit_holt_winters(
         cycles: How many seasons of the past it reads.
 
     Returns:
-        The map from the steps of the past, oldest first, to those ahead: `(cycles * season, horizon)`, float32.
+        The map from the steps of the past, oldest first, to those ahead: `(cycles * phases, horizon)`, float32.
     """
     longer = source.with_cycles(cycles, season, effects)
     tried = [Smoothing(level, *trend, effect) for level, trend, effect in product(LEVELS, TRENDS, SEASONS)]
