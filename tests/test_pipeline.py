@@ -438,6 +438,8 @@ def test_a_killed_stage_leaves_a_finished_run_as_it_was(finished):
     before = {file: sha256(file) for file in paths.artifacts()["train"]}
     with finished.start("python", "-m", "stages.train") as started:
         assert any(line.startswith("epoch 1/2") for line in started.stderr)
+        while not list(paths.unfinished_training.glob("*.npz")):  # amid a write, what is new lies hidden beside it
+            time.sleep(0.01)
         started.kill()
 
     assert {file: sha256(file) for file in paths.artifacts()["train"]} == before
