@@ -62,12 +62,12 @@ def test_a_worker_that_died_is_named():
         work_through(die, [0], 1)
 
 
-ENDLESS = """
-import signal, time
+ENDLESS = r"""
+import os, signal, time
 from spline_lstm.run.workers import work_through
 def wait(_number):
-    print("at work", flush=True)
-    time.sleep(600)
+    os.write(1, b"at work\n")  # one write: what `print` writes, another worker may write amid it
+    time.sleep(120)
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     work_through(wait, [1, 2], 2)
