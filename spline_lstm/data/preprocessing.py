@@ -270,22 +270,28 @@ def _known_until(layout: Layout, train: int, settings: Settings) -> np.ndarray:
 def _resolve(params: Params, panel: Panel, train: int) -> Settings:
     rows = [row for row in panel.layout.before(panel.values, train) if len(row)]
     typical = int(np.median([len(row) for row in rows])) if rows else train
-    given, horizon = params.gaps.seasons, params.windows.horizon
-    seasons = infer_seasons(rows, panel.timestamps[:train]) if given is None else given
+    voters, given, horizon = longest_rows(rows), params.gaps.seasons, params.windows.horizon
     least = min(LEAST_OF_MANY, sum(map(len, rows)) // TRAIN_SHARE_OF_LOOKBACK, _shortest(panel, train) - horizon)
-    lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons, least)
-    used, voters = held_once(seasons, lookback), longest_rows(rows)
-    season = best_repeated(voters, used)
-    log = spread_follows_level(voters, max(season, FEWEST_STEPS)) if params.data.log is None else params.data.log
-    if log:
-        voters = [np.log(row, where=row > 0, out=np.full(len(row), np.nan)) for row in voters]
+
+    def repeated(learned: list[np.ndarray]) -> tuple[tuple[float, ...], int, int]:
+        seasons = infer_seasons(learned, panel.timestamps[:train]) if given is None else given
+        lookback = params.windows.lookback or _derived_lookback(typical, horizon, seasons, least)
+        return seasons, lookback, best_repeated(voters, held_once(seasons, lookback))
+
+    # The season of what grows is small at first, and mere growth may look like one: logarithms show what repeats.
+    in_logs = [np.log(row, where=row > 0, out=np.full(len(row), np.nan)) for row in voters]
+    found, of_logs, log = repeated(voters), repeated(in_logs), params.data.log
+    if log is None:
+        log = any(spread_follows_level(voters, max(season, FEWEST_STEPS)) for *_, season in (found, of_logs))
+    seasons, lookback, season = of_logs if log else found
+    used = held_once(seasons, lookback)
     longest_gap = params.gaps.longest or max(1, lookback // 4)
     return Settings(
         frequency=panel.frequency,
         anchor=str(panel.timestamps[0]),
         seasons=seasons,
         season=season,
-        decay=fit_decay(voters, used, longest_gap) if used else None,
+        decay=fit_decay(in_logs if log else voters, used, longest_gap) if used else None,
         lookback=lookback,
         horizon=horizon,
         longest_gap=longest_gap,

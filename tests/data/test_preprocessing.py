@@ -134,6 +134,21 @@ def test_weeks_of_carbon_dioxide_have_a_year():
     assert (settings.season, settings.lookback) == (52, 157)
 
 
+@pytest.mark.parametrize(("season", "found"), [(0.0, ()), (0.2, (7,))])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_season_of_what_grows_is_sought_in_logarithms(season, found, seed, tmp_path):
+    """Eight weeks of days, the last season thirty times the first one."""
+    steps, noise = np.arange(56), np.random.default_rng(seed).normal(0, 0.05, 56)
+    values = 20 * np.exp(3.5 * steps / 56 + season * np.sin(2 * np.pi * steps / 7) + noise)
+    days = pd.date_range("2024-01-01", periods=56, freq="D")
+    pd.DataFrame({"day": days, "sold": values}).to_csv(tmp_path / "sold.csv", index=False)
+
+    settings = prepared_from(tmp_path / "sold.csv", "day", "sold", horizon=7)[0].settings
+
+    assert settings.log or not season
+    assert settings.seasons == pytest.approx(found)
+
+
 @pytest.mark.skipif(not (SHARED / "data/ETTh1.csv").exists(), reason="its licence lets no copy stand here")
 def test_hours_of_transformers_have_a_day():
     settings = prepared_from(SHARED / "data/ETTh1.csv", "date", ["HUFL", "MULL", "OT"])[0].settings
