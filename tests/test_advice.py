@@ -98,6 +98,12 @@ def sites() -> pd.DataFrame:
     return pd.concat([whole().assign(site=name) for name in ("north", "south")])
 
 
+def late() -> pd.DataFrame:
+    """Of two series the second has no values for four fifths of the time."""
+    table = sites().reset_index(drop=True)
+    return table.assign(load=table["load"].where((table["site"] == "north") | (table.index % STEPS >= 160)))
+
+
 def hours_of_march(tz: str | None = None) -> pd.Index:
     return pd.date_range("2024-03-30", periods=STEPS, freq="h", tz=tz).astype(str)
 
@@ -238,6 +244,10 @@ CASES: dict[str, tuple[Change, type[PipelineError], str, Change]] = {
     "a border with an offset": (
         lambda it: it.set(split__train="2024-01-04T00:00+01:00"), ParamsError, "a date without offset",
         lambda it: it.set(split__train="2024-01-04T00:00"),
+    ),
+    "a series that had not begun": (
+        lambda it: (it.hold(late().fillna(0)), it.set(data__series_id="site")), DataError,
+        "Remove the rows in which it had not begun", lambda it: it.hold(late().dropna()),
     ),
     "no target to score": (
         lambda it: it.column("load", whole()["load"].where(whole().index < 170)), InsufficientDataError,

@@ -62,7 +62,8 @@ def fault_of(values: np.ndarray, head: np.ndarray, shortest: int, spread: float 
     known = head[~np.isnan(head)]
     if spread is None and constant(known):
         rule = "vary in the train split, or in its first window where it begins later"
-        return Fault(rule, f"{known[0]:g} in every row of it")
+        advice = "Remove the rows in which it had not begun, or mend the data."
+        return Fault(rule, f"{known[0]:g} in every row of it", advice=advice)
     away = np.abs(observed - np.median(known))
     if away.max() > FARTHEST * (known.std() if spread is None else spread):
         return Fault(f"stay within {FARTHEST:g} standard deviations", f"{observed[away.argmax()]:g}")
