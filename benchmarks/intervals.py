@@ -121,7 +121,7 @@ def _around(prepared: Prepared, test: Forecasts, widths: np.ndarray) -> tuple[np
 
 
 def _restored(prepared: Prepared, test: Forecasts, bounds: np.ndarray) -> np.ndarray:
-    return np.stack([prepared.scaler.restore(each, test.rows) for each in bounds])
+    return np.stack([prepared.restore(each, test.rows, test.origins) for each in bounds])
 
 
 def _fixed(test: Forecasts, certainty: Certainty, count: int) -> np.ndarray:

@@ -141,8 +141,9 @@ def _forecast_table(
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
     scales = recorded.scale(names).of(above, np.arange(len(rows)), origins, hours)
     widths = in_force(recorded.of(names), scales, open_steps) * factors[:, None, None]
-    y_pred = series.scaler.restore(scaled, rows)
-    lower, upper = (np.moveaxis(series.scaler.restore(scaled[:, None] + sign * widths, rows), 1, 0) for sign in (-1, 1))
+    y_pred = series.restore(scaled, rows, origins)
+    ends = [series.restore(scaled[:, None] + sign * widths, rows, origins) for sign in (-1, 1)]
+    lower, upper = (np.moveaxis(end, 1, 0) for end in ends)
     unknown = np.full_like(y_pred, np.nan)
     forecasts = Forecasts(rows, origins, unknown, y_pred, recorded.asked.levels, lower, upper)
     columns = {"y_pred": y_pred, **interval_columns(forecasts, recorded.asked.coverage, recorded.asked.quantiles)}

@@ -207,19 +207,26 @@ def _log_far(panel: Panel, doubted: Mapping[str, int]) -> None:
 
 
 def _log_bounds(prepared: Prepared, data: DataParams) -> None:
-    """Tell of a bound that the data does not keep: forecasts would never reach what was observed."""
-    values = prepared.values[: prepared.layout.offsets[len(prepared.names)]]  # after them stand those of covariates
-    lengths, scaler = prepared.layout.lengths[: len(prepared.names)], prepared.scaler
-    for name, bounds, beyond in (("minimum", scaler.minimum, np.less), ("maximum", scaler.maximum, np.greater)):
-        bound = np.repeat(bounds[: len(lengths)], lengths)
-        if (passed := beyond(values, bound)).any():
-            found = getattr(data, name) is None
+    """Tell of bounds that the data does not keep."""
+    scaler, rows = prepared.scaler, list(prepared.layout.split(prepared.values))
+    sides = ("minimum", scaler.minimum, np.less), ("maximum", scaler.maximum, np.greater)
+    for (side, bounds, beyond), given in zip(sides, data.bounds_given, strict=True):
+        of_targets = zip(prepared.names, bounds, rows, strict=False)  # behind them stand covariates
+        counts = [(name, bound, int(beyond(row, bound).sum())) for name, bound, row in of_targets]
+        passed = [each for each in counts if each[2]]
+        if passed and given:
             log.warning(
-                "observed values beyond %s, %g, which no forecast will pass: %d; %s",
-                f"the {name} that train rows show" if found else f"data.{name}",
-                bound[passed.argmax()],
-                passed.sum(),
-                f"mend the data, or set data.{name}" if found else "mend the data or the bound",
+                "observed values beyond data.%s, %g, which no forecast will pass: %d; mend the data or the bound",
+                *(side, bounds[0], sum(count for *_, count in passed)),
+            )
+        elif passed:
+            log.warning(
+                "observed values beyond the %s that train rows show, which later forecasts may pass, too: %s%s; "
+                "mend the data, or set data.%s",
+                side,
+                ", ".join(f"{count} of {name} beyond {bound:g}" for name, bound, count in passed[:MOST_LOGGED]),
+                f" and those of {len(passed) - MOST_LOGGED} more series" * (len(passed) > MOST_LOGGED),
+                side,
             )
 
 

@@ -57,7 +57,8 @@ def errors_by_step(folder, table, wanted=None, **roles):
     prepared = prepare(read_panel(path, params.data, params.covariates, HORIZON, split=params.split), params)
     train, validation, test = (prepared.windows(split) for split in ("train", "validation", "test"))
     trained = train_forecaster(prepared.source, train, validation, params, prepared.traits)
-    forecast = prepared.scaler.restore(predict(trained.model, trained.source, test.rows, test.origins), test.rows)
+    scaled = predict(trained.model, trained.source, test.rows, test.origins)
+    forecast = prepared.restore(scaled, test.rows, test.origins)
     chosen = np.isin(test.rows, [prepared.names.index(name) for name in wanted or prepared.names])
     return np.sqrt(np.nanmean((prepared.targets(test) - forecast)[chosen] ** 2, axis=0))
 

@@ -352,8 +352,8 @@ def test_later_values_beyond_a_bound_that_train_rows_show_are_told_of(project):
 
     done = project.stage("preprocess")
 
-    told = "observed values beyond the maximum that train rows show, 100, which no forecast will pass: 3"
-    assert f"{told}; mend the data, or set data.maximum" in done.stderr
+    told = "observed values beyond the maximum that train rows show, which later forecasts may pass, too"
+    assert f"{told}: 3 of load beyond 100; mend the data, or set data.maximum" in done.stderr
 
 
 def test_values_far_from_all_others_are_told_of(project):

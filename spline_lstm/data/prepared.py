@@ -113,6 +113,7 @@ class Series:
         source: Standardized windows.
         dropped: What was wrong with each row that was left out, by its name.
         lacking: Which known covariate is missing in the horizon of a row, by the row's name.
+        bound_until: `(2, rows)`, from which origin on minimum, and maximum, bind no forecast of each row.
     """
 
     values: np.ndarray
@@ -124,6 +125,7 @@ class Series:
     source: WindowSource
     dropped: Mapping[str, str]
     lacking: Mapping[str, str]
+    bound_until: np.ndarray
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,6 +144,10 @@ class Series:
     def units(self, scale: str) -> np.ndarray:
         """`(rows to forecast,)`, what errors are divided by on such a scale of scores."""
         return np.ones_like(self.spread) if scale == "original" else self.spread
+
+    def restore(self, scaled: np.ndarray, rows: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Forecasts `(windows, ...)` of rows and origins, `(windows,)` each, in original units, within bounds."""
+        return self.scaler.within(self.scaler.restore(scaled, rows), rows, origins < self.bound_until[:, rows])
 
     def newest_gaps(self) -> dict[str, Fault]:
         """Why rows cannot be forecast beyond their end, by their names: too little of their newest window is known."""
@@ -267,8 +273,8 @@ def load_prepared(paths: RunPaths) -> Prepared:
         fit = fitted(preprocessor)
         splits = Splits(*(TypeAdapter(Steps).validate_python(split["splits"][name]["end"]) for name in SPLITS))
         dropped, lacking = (TypeAdapter(dict[str, str]).validate_python(meta[name]) for name in ("dropped", "lacking"))
-        for kind, section in ((DataParams, "data"), (CovariateParams, "covariates")):  # by which new files are read
-            kind.model_validate(preprocessor[section])
+        data = DataParams.model_validate(preprocessor["data"])
+        CovariateParams.model_validate(preprocessor["covariates"])  # by which new files are read
         require_arrays(content, len(fit.names), len(fit.identities), fit.settings.horizon, splits)
     except CORRUPT as error:
         raise ArtifactError(
@@ -297,6 +303,7 @@ def load_prepared(paths: RunPaths) -> Prepared:
         WindowSource(filled, fit.settings.lookback, fit.settings.horizon, fit.identities, covariates),
         dropped,
         lacking,
+        fit.scaler.bound_until(values, filled.observed, layout, data.bounds_given),
         splits,
     )
 

@@ -72,7 +72,7 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
     scaler = scaler.doubting(*near.T)
     identities = np.full(kept.sum(), UNKNOWN, np.int32)
     prepared = Prepared(
-        **_series(panel, rows, encoding, settings, scaler, identities, splits.train, before),
+        **_series(panel, rows, encoding, settings, scaler, identities, splits.train, before, params.data),
         dropped=dropped,
         splits=splits,
     )
@@ -130,7 +130,7 @@ def prepare_for_forecast(
     scaler = fit.scaler.where(known, places, own)
     identities = np.where(known[:targets], fit.identities[places[:targets] * known[:targets]], UNKNOWN).astype(np.int32)
     return Series(
-        **_series(panel, rows, fit.encoding, fit.settings, scaler, identities, train, before), dropped=dropped
+        **_series(panel, rows, fit.encoding, fit.settings, scaler, identities, train, before, data), dropped=dropped
     )
 
 
@@ -215,6 +215,7 @@ def _series(
     identities: np.ndarray,
     train: int,
     before: int | None,
+    data: DataParams,
 ) -> dict[str, Any]:
     """What series and a prepared run have in common.
 
@@ -255,6 +256,7 @@ def _series(
             for name, series in zip(rows.names, rows.series, strict=False)
             if codes[series] in lacking
         },
+        "bound_until": scaler.bound_until(values, filled.observed, layout, data.bounds_given),
     }
 
 

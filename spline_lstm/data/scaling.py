@@ -17,6 +17,8 @@ SURE_STEPS, MANY_STRETCHES = 28, 10  # a spread of so many steps is sure enough;
 CLOSELY, STEEPLY = 0.9, 0.75  # correlation and slope of log spread on log level
 IN_ORDER = 0.7  # correlation of their ranks, in which a few outliers have no weight
 PILED_UP = 0.1  # share of the median under which the lowest hundredth lies where values cannot fall below zero
+PASSED = 0.01  # standard deviations beyond a bound: jitter around zero lies nearer
+NEVER = np.iinfo(np.int64).max
 FULL = (1.0, 100.0)  # which shares and percentages do not exceed
 OFTEN, FEWEST_FULL = 0.01, 3  # the share and the number of values that are just that where it is a bound
 RELATIVE_ROUNDING = 8 * np.finfo(float).eps  # of a number, after a few sums
@@ -116,7 +118,7 @@ class StandardScaler:
         return (values - mean) / std
 
     def restore(self, scaled: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Bring `(windows, ...)` back to original units, within bounds; window `i` belongs to row `rows[i]`."""
+        """Bring `(windows, ...)` back to original units; window `i` belongs to row `rows[i]`."""
 
         def of_windows(statistic: np.ndarray) -> np.ndarray:
             return statistic[rows].reshape(-1, *[1] * (scaled.ndim - 1))
@@ -124,7 +126,40 @@ class StandardScaler:
         values = scaled.astype(np.float64) * of_windows(self.std) + of_windows(self.mean)
         if self.logs.any():
             values = np.where(of_windows(self.logs), np.exp(np.minimum(values, LARGEST_LOG)), values)
-        return np.clip(values, of_windows(self.minimum), of_windows(self.maximum))
+        return values
+
+    def within(self, values: np.ndarray, rows: np.ndarray, bound: np.ndarray) -> np.ndarray:
+        """Bring values of windows, `(windows, ...)`, within the bounds of their rows.
+
+        Args:
+            values: Original units.
+            rows: `(windows,)`, of which row each is.
+            bound: `(2, windows)`, whether the minimum, and the maximum, bind it.
+        """
+        low, high = np.where(bound, (self.minimum[rows], self.maximum[rows]), [[-np.inf], [np.inf]])
+        shape = -1, *[1] * (values.ndim - 1)
+        return np.clip(values, low.reshape(shape), high.reshape(shape))
+
+    def bound_until(self, values: np.ndarray, seen: np.ndarray, layout: Layout, given: Sequence[bool]) -> np.ndarray:
+        """From which step of the calendar on bounds bind no more, for a value beyond them was seen.
+
+        Args:
+            values: `(steps,)`, flat, original units.
+            seen: `(steps,)`, which of them a model sees.
+            layout: Where the rows stand.
+            given: Whether minimum, and maximum, are told, and so bind always; else they are what values showed.
+
+        Returns:
+            `(2, rows)`, of the minimum and the maximum.
+        """
+        until = np.full((2, len(layout)), NEVER)
+        rows = zip(layout.split(values), layout.split(seen), layout.starts, strict=True)
+        for number, (row, there, start) in enumerate(rows):
+            near = PASSED * self.spread[number]
+            for side, beyond in enumerate((row < self.minimum[number] - near, row > self.maximum[number] + near)):
+                if not given[side] and (passed := beyond & there).any():
+                    until[side, number] = start + passed.argmax()
+        return until
 
 
 def spread_follows_level(train: Iterable[np.ndarray], cycle: int) -> bool:

@@ -75,7 +75,7 @@ def _shares(model: Mapping[str, Any]) -> str:
         return ""
     names = {"members": "the recurrence", "linear": "the ridge"}
     if model["cycles"]:
-        names["folded"] = f"a ridge on the newest {model['cycles']} cycles of {model['season']} steps"
+        names["folded"] = f"a ridge on the newest {model['cycles']} cycles of {model['season']:.6g} steps"
         names["holt_winters"] = "Holt-Winters on these"
     shares = (f"{name} {number(model['shares'][key], 2)}" for key, name in names.items())
     return f" Shares: {', '.join(shares)}."
@@ -95,6 +95,8 @@ def settings_section(run: FinishedRun) -> str:
 def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
     """What params.yaml leaves open and the run has decided, by its sections and keys, beside what it gave."""
     settings, model = run.prepared.settings, run.training["model"]
+    scaler, rows = run.prepared.scaler, len(run.prepared.names)
+    ended = (run.prepared.bound_until[:, :rows] < len(run.prepared.timestamps)).sum(axis=1)
     given = run.params.model_dump(mode="json")
     calendar = {"calendar": run.training["clock"], "holidays": run.prepared.encoding.calendar.holidays}
     return {
@@ -102,8 +104,8 @@ def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
             "frequency": settings.frequency,
             "closed": list(settings.closed),
             "log": settings.log,
-            "minimum": _bound(run.prepared.scaler.minimum[: len(run.prepared.names)]),
-            "maximum": _bound(run.prepared.scaler.maximum[: len(run.prepared.names)]),
+            "minimum": _bound(scaler.minimum[:rows], ended[0]),
+            "maximum": _bound(scaler.maximum[:rows], ended[1]),
         },
         "covariates": {**given["covariates"], **calendar},
         "windows": {"horizon": settings.horizon, "lookback": settings.lookback},
@@ -122,14 +124,15 @@ def _resolved(run: FinishedRun) -> dict[str, dict[str, Any]]:
     }
 
 
-def _bound(bounds: np.ndarray) -> Any:
-    """What bounds the forecasts of rows: a number, none, or how many rows have one."""
+def _bound(bounds: np.ndarray, ended: int) -> Any:
+    """What bounds the forecasts of rows: a number, none, or which ones, how many rows have one, and lost it again."""
     finite = bounds[np.isfinite(bounds)]
     if not finite.size:
         return None
-    if finite.size == bounds.size and np.ptp(finite) == 0:
+    if finite.size == bounds.size and np.ptp(finite) == 0 and not ended:
         return float(finite[0])
-    return f"{finite[0]:g} for {finite.size:,} of {bounds.size:,} series"
+    text = f"{' or '.join(f'{bound:g}' for bound in np.unique(finite))} for {finite.size:,} of {bounds.size:,} series"
+    return f"{text}, in {ended:,} until a value beyond it was seen" if ended else text
 
 
 def _origin(given: Any, value: Any) -> str:

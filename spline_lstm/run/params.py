@@ -228,6 +228,11 @@ class DataParams(Section):
             raise ValueError(f"must be above data.minimum, {low:g}")
         return maximum
 
+    @property
+    def bounds_given(self) -> tuple[bool, bool]:
+        """Whether minimum and maximum are told, and not left to what values show."""
+        return self.minimum is not None, self.maximum is not None
+
 
 class CovariateParams(Section):
     """What accompanies the targets: columns by what is known of them when, and the calendar."""

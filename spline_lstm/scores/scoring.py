@@ -38,7 +38,8 @@ def forecast_test(
     model.require_fit(prepared.source, prepared.source.trained)
     validation, test = prepared.windows("validation"), prepared.windows("test")
     scaled = _predicted(prepared, model, validation)
-    y_pred, unit = prepared.scaler.restore(scaled, validation.rows), units[validation.rows, None]
+    y_pred = prepared.restore(scaled, validation.rows, validation.origins)
+    unit = units[validation.rows, None]
     beyond = errors(prepared.targets(validation) / unit, y_pred / unit)
     missed = _misses(prepared, validation, scaled)
     start, end = prepared.splits.bounds("validation")
@@ -52,10 +53,9 @@ def forecast_test(
     filled = prepared.source.filled
     open_steps = filled.open_steps(prepared.layout.positions(later.rows, later.origins))
     widths = certainty.half_widths(later, open_steps)
-    lower, upper = (
-        np.moveaxis(prepared.scaler.restore(scaled[:, None] + sign * widths, later.rows), 1, 0) for sign in (-1, 1)
-    )
-    y_pred = prepared.scaler.restore(scaled, later.rows)
+    ends = [prepared.restore(scaled[:, None] + sign * widths, later.rows, later.origins) for sign in (-1, 1)]
+    lower, upper = (np.moveaxis(end, 1, 0) for end in ends)
+    y_pred = prepared.restore(scaled, later.rows, later.origins)
     test_forecasts = Forecasts(later.rows, later.origins, prepared.targets(test), y_pred, levels, lower, upper)
     return test_forecasts, certainty, beyond
 
@@ -78,7 +78,7 @@ def baselines_of_test(prepared: Prepared) -> dict[str, np.ndarray]:
     windows = prepared.windows("test")
     ridge = fit_ridge(prepared.source, prepared.windows("train"), prepared.windows("validation"))
     scaled = baseline_forecasts(prepared.source, windows, prepared.settings.season, ridge)
-    return {name: prepared.scaler.restore(scaled.pop(name), windows.rows) for name in list(scaled)}
+    return {name: prepared.restore(scaled.pop(name), windows.rows, windows.origins) for name in list(scaled)}
 
 
 def mase_scales(prepared: Prepared) -> np.ndarray:

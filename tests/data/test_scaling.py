@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sources import layout_of
 
 from spline_lstm.data.layout import Layout
-from spline_lstm.data.scaling import StandardScaler, natural_bounds, spread_follows_level
+from spline_lstm.data.scaling import NEVER, StandardScaler, natural_bounds, spread_follows_level
 
 values_and_gaps = st.integers(2, 9).flatmap(
     lambda steps: st.tuples(arrays(float, steps, elements=st.floats(-1e6, 1e6)), arrays(bool, steps))
@@ -110,13 +110,31 @@ def test_a_later_zero_has_the_logarithm_of_half_the_least_value():
     np.testing.assert_allclose(scaler.restore(scaled[None], np.array([0])), [[1.0, 1.0, np.nan, 8.0]])
 
 
-def test_what_is_restored_stays_within_bounds():
+def test_values_stay_within_the_bounds_of_their_row_that_bind_them():
     scaler = unbounded([np.array([0.0, 2.0]), np.array([0.0, 2.0])])
     bounded = scaler.bounded(np.array([0.0, -np.inf]), np.array([1.5, np.inf]))
+    bound = np.array([[True, True, False], [True, True, True]])
 
-    restored = bounded.restore(np.array([[-3.0, 0.0, 3.0]] * 2), np.array([0, 1]))
+    within = bounded.within(np.array([[-2.0, 1.0, 4.0]] * 3), np.array([0, 1, 0]), bound)
 
-    np.testing.assert_array_equal(restored, [[0.0, 1.0, 1.5], [-2.0, 1.0, 4.0]])
+    np.testing.assert_array_equal(within, [[0.0, 1.0, 1.5], [-2.0, 1.0, 4.0], [-2.0, 1.0, 1.5]])
+
+
+@pytest.mark.parametrize(
+    ("given", "until"),
+    [((False, False), ((5, NEVER), (6, NEVER))), ((True, False), ((NEVER, NEVER), (6, NEVER)))],
+    ids=["found", "minimum given"],
+)
+def test_a_bound_that_values_showed_binds_until_one_is_seen_well_beyond_it(given, until):
+    rows = np.array([0.0, 1.0, -0.001, -1.0, 1.5]), np.array([-1.0, 0.5, 1.0])  # the first begins at step 2
+    scaler = unbounded(rows).bounded(np.array([0.0, -np.inf]), np.ones(2))
+    layout, seen = Layout(np.array([2, 0]), np.array([5, 3])), np.ones(8, bool)
+
+    found = scaler.bound_until(np.concatenate(rows), seen, layout, given)
+    seen[3] = False  # what is doubted is no proof
+
+    np.testing.assert_array_equal(found, until)
+    assert (scaler.bound_until(np.concatenate(rows), seen, layout, given)[0] == NEVER).all()
 
 
 def growing(spread, seed=0, cycle=12, cycles=10):

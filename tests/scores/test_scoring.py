@@ -72,6 +72,20 @@ def test_a_target_that_is_doubted_is_scored(load, tmp_path):
     assert np.sum(forecast(load, tmp_path).y_true == 1e6) == HORIZON
 
 
+def test_what_values_never_exceeded_bounds_forecasts_until_one_does(tmp_path):
+    price, raised = np.where(np.arange(STEPS) % 5 == 0, 80.0, 100.0), KNOWN + 60
+    price[raised:] += 20
+
+    found = forecast(price, tmp_path)
+    naive = scoring.baselines_of_test(prepared_from(price, tmp_path))["naive"]
+
+    before = found.origins < raised
+    assert found.upper[0, before].max() == 100
+    for forecasts in (found.y_pred, naive):
+        np.testing.assert_allclose(forecasts[:, 0], price[found.origins], rtol=1e-6)
+    assert found.upper[0, ~before].max() > 120
+
+
 def test_mase_is_by_train_rows(load, tmp_path):
     one, other = (scoring.mase_scales(prepared_from(each, tmp_path)) for each in (load, altered(load, TRAIN)))
 
