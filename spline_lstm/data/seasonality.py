@@ -25,7 +25,7 @@ SIGNIFICANCE = 0.001
 # A season of the series' own
 LEAST_OWN_CYCLES = 6
 LEAST_CORRELATION = 0.3
-LEAST_DEVIATIONS = 4  # of the correlation of as many independent values
+LEAST_DEVIATIONS = 4  # of the correlation of as many independent values as there are pairs
 AS_GOOD = 0.9  # a shorter season is preferred when it correlates nearly as well
 
 
@@ -159,7 +159,8 @@ def _own_season(rows: Sequence[np.ndarray]) -> int:
         total[: reach + 1] += autocorrelation(row, reach)
         votes[: reach + 1] += 1
     correlation = total / votes
-    least = max(LEAST_CORRELATION, LEAST_DEVIATIONS / np.sqrt(len(rows[0])))
+    observed = max(1, np.sum(~np.isnan(rows[0])))  # of random gaps their square's share of pairs is
+    least = max(LEAST_CORRELATION, LEAST_DEVIATIONS * np.sqrt(len(rows[0])) / observed)
     peaks, _ = find_peaks(correlation, height=least, prominence=least)
     peaks = peaks[(peaks > 1) & (peaks <= len(rows[0]) // LEAST_OWN_CYCLES)]
     if not peaks.size:

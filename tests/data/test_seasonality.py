@@ -188,6 +188,16 @@ def test_of_a_hundred_series_without_a_season_two_are_said_to_have_one_at_most(k
     assert np.mean([bool(seasons) for seasons in found]) <= share
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("time", [100, 200])
+def test_gaps_make_no_season(kind, time):
+    rng, labels = np.random.default_rng(13), clock(time, "W")
+
+    rows = [np.where(rng.random(time) < 0.5, np.nan, KINDS[kind](rng.normal(size=time))) for _ in range(100)]
+
+    assert np.mean([bool(infer_seasons([row], labels)) for row in rows]) <= 0.04
+
+
 def test_rows_that_share_their_noise_are_no_surer_than_one():
     rng, labels = np.random.default_rng(12), clock(24 * 14, "h")
     common = [rng.normal(size=24 * 14).cumsum() for _ in range(100)]
