@@ -6,8 +6,8 @@ import contextlib
 import difflib
 import io
 import json
-import math
 import re
+import sys
 import warnings
 import zoneinfo
 from collections.abc import Mapping
@@ -29,6 +29,7 @@ from spline_lstm.run.hours import Hours
 CELLS = {"lstm": "LSTM", "gru": "GRU"}  # layers of Keras that can be the recurrence, by their name in params.yaml
 NULL_TAG = "tag:yaml.org,2002:null"
 LONGEST, LONGEST_SEGMENT = 100_000, 2048  # steps of a lookback or a horizon, and of a segment, that models are built of
+MOST_ROWS = 2**53  # above which not every whole number is a float
 MOST_EPOCHS = 100_000  # a snapshot has room for the errors of each
 PARAMS_FILE = Path("params.yaml")
 RECORD = "the record of the run"
@@ -38,7 +39,7 @@ BUT_FOR_THE_YEAR = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001,
 def _border(value: object) -> object:
     """Where a split ends: a share of the steps, a count of them, or a date."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and (0 < value < 1 or (value >= 1 and value == int(value))):  # type: ignore
+    if number and (0 < value < 1 or (1 <= value <= MOST_ROWS and value == int(value))):  # type: ignore
         return value
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
@@ -93,7 +94,7 @@ def _frequency(name: str) -> str:
 
 
 def _bound(value: object) -> object:
-    if value is True or not isinstance(value, int | float | None) or not math.isfinite(value or 0):
+    if value is True or not isinstance(value, int | float | None) or not abs(value or 0) <= sys.float_info.max:
         raise ValueError("must be null, false, or a finite number")
     return value
 
@@ -115,7 +116,7 @@ def _marks(value: object) -> object:
 def _mark(value: object) -> object:
     if isinstance(value, str) and value:
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
     raise ValueError("must be a number or a text, such as -999 or '?'")
 
@@ -446,7 +447,7 @@ def _adopt(section: dict[str, Any], recorded: Mapping[str, Any]) -> None:
         there = section.get(key)
         if isinstance(there, dict) and isinstance(value, Mapping):
             _adopt(there, value)
-        elif key not in section or json.dumps(there, default=str) != json.dumps(value):  # 1 and 1.0 are two to DVC
+        elif key not in section or json.dumps(there, default=repr) != json.dumps(value):  # 1 and 1.0 are two to DVC
             _put(section, key, value)
 
 

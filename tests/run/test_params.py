@@ -155,6 +155,9 @@ WRONG_STEPS = ["fortnightly", "daily", "", "W-FOO", "0h", "0W", "-1h", "-1MS", "
         {"data__missing": [-999, -999.0]},
         {"data__log": "base 10"},
         {"evaluate__scale": "log"},
+        *({name: 10**400} for name in ("split__train", "data__minimum", "data__missing", "gaps__seasons")),
+        *({name: 10**400} for name in ("train__learning_rate", "evaluate__coverage", "spline__penalty")),
+        {"split__train": float("inf")},
         {"split__train": 0},
         {"split__train": -5},
         {"split__train": 2.5},
@@ -432,6 +435,17 @@ def test_adopting_a_run_changes_what_differs_and_keeps_comments(file):
 def test_adopting_mends_a_file_that_breaks_rules(file):
     recorded = written_params(file)
     file.write_text(file.read_text(encoding="utf-8").replace("cell: lstm", "cell: rnn"), encoding="utf-8")
+
+    assert adopt_params(recorded, file) == parse_params(recorded)
+
+
+@pytest.mark.parametrize("name", ["split.train", "run_id"])
+def test_adopting_mends_a_date_that_was_written_as_no_text(file, name):
+    set_params([f"{name}='2001-12-31'" if name == "split.train" else f"{name}=2001-12-31"], file)
+    recorded = written_params(file)
+    file.write_text(file.read_text(encoding="utf-8").replace("'2001-12-31'", "2001-12-31"), encoding="utf-8")
+    with pytest.raises(ParamsError, match=name):
+        parse_params(written_params(file))
 
     assert adopt_params(recorded, file) == parse_params(recorded)
 
