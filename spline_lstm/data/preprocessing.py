@@ -21,7 +21,7 @@ from spline_lstm.data.roles import Encoding, lacking_ahead, series_layout
 from spline_lstm.data.scaling import FARTHEST, StandardScaler, natural_bounds, require_near, spread_follows_level
 from spline_lstm.data.seasonality import infer_seasons, longest_rows
 from spline_lstm.data.series import Panel
-from spline_lstm.data.windows import UNKNOWN, WindowSource, split_series
+from spline_lstm.data.windows import UNKNOWN, WindowSource, leaves_test, split_series
 from spline_lstm.run.errors import DataError, InsufficientDataError
 from spline_lstm.run.params import DataParams, Params
 
@@ -47,13 +47,17 @@ def prepare(panel: Panel, params: Params, before: int | None = None) -> Prepared
         InsufficientDataError: The train split has no window; those of others are asked for where they are needed.
     """
     layout, horizon = panel.layout, params.windows.horizon
+    # Train rows have told which hours are closed: where some are, the border must not move before those rows.
+    least = 0 if panel.closed else horizon
     if len(panel.timestamps) < (fewest := 3 * (horizon + 1)):
+        fixed = [] if least and leaves_test(params.split) else [params.split.validation, params.split.test]
+        shares = [share for share in fixed if isinstance(share, float) and share < 1]  # which are rounded to steps
+        enough = max([fewest, *(math.ceil((horizon + 1) / share) for share in shares)])
         raise InsufficientDataError(
             f"The series must have at least {fewest} steps for a horizon of {horizon} in three splits. "
-            f"Received: {len(panel.timestamps)}. Give {fewest} steps or more, or shorten windows.horizon."
+            f"Received: {len(panel.timestamps)}. Give {enough} steps or more, or shorten windows.horizon."
         )
-    # Train rows have told which hours are closed: where some are, the border must not move before those rows.
-    splits = split_series(panel.timestamps, params.split, panel.timezone, 0 if panel.closed else horizon)
+    splits = split_series(panel.timestamps, params.split, panel.timezone, least)
     near = _limits(layout.before(panel.values, splits.train))
     panel = replace(panel, values=_near(panel.values, layout, near, splits.train))
     settings = _resolve(params, panel, splits.train)

@@ -15,6 +15,7 @@ import pandas as pd
 from spline_lstm.data.covariates import Covariates
 from spline_lstm.data.gaps import FilledSeries, counts_before
 from spline_lstm.data.layout import Layout
+from spline_lstm.data.phases import ROUNDING
 from spline_lstm.run.errors import InsufficientDataError, NothingToScoreError, ParamsError
 from spline_lstm.run.params import SplitParams
 
@@ -47,7 +48,7 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: st
         timestamps: `(time,)`.
         params: Of the splits.
         timezone: In which dates are told.
-        least: Steps that validation and test have at least, where they are shares and what is left.
+        least: Steps that validation and test have at least, where `leaves_test`.
 
     Raises:
         ParamsError: A border is no date, or the borders are not in order within the series.
@@ -55,7 +56,7 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: st
     ends = [0]
     for name in SPLITS:
         ends.append(_end(name, getattr(params, name), ends[-1], timestamps, timezone))
-    if are_shares(params):
+    if leaves_test(params):
         ends[2] = min(max(ends[2], ends[1] + least), ends[3] - least)
         ends[1] = min(ends[1], ends[2] - least)
     if not all(earlier < later for earlier, later in pairwise(ends)) or ends[-1] > len(timestamps):
@@ -66,10 +67,10 @@ def split_series(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: st
     return Splits(*ends[1:])
 
 
-def are_shares(params: SplitParams) -> bool:
-    """Whether train and validation are shares, and test is what is left."""
-    shares = all(isinstance(border, float) and border < 1 for border in (params.train, params.validation))
-    return shares and params.test is None
+def leaves_test(params: SplitParams) -> bool:
+    """Whether train and validation are shares that leave some, and test is what is left."""
+    shares = [border for border in (params.train, params.validation) if isinstance(border, float) and border < 1]
+    return len(shares) == 2 and sum(shares) < 1 - ROUNDING and params.test is None
 
 
 def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str, least: int = 0) -> int:
@@ -79,7 +80,7 @@ def train_steps(timestamps: pd.DatetimeIndex, params: SplitParams, timezone: str
         ParamsError: The border is no date.
     """
     end = min(_end("train", params.train, 0, timestamps, timezone), len(timestamps))
-    return max(min(end, len(timestamps) - 2 * least), 0) if are_shares(params) else end
+    return max(min(end, len(timestamps) - 2 * least), 0) if leaves_test(params) else end
 
 
 def _end(name: str, border: float | int | str | None, start: int, timestamps: pd.DatetimeIndex, timezone: str) -> int:
@@ -390,13 +391,13 @@ def index_windows(source: WindowSource, splits: Splits, name: str, longest_gap: 
     if not len(windows):
         start, end = bounds
         needed = source.horizon + max(0, source.lookback - start)  # a window may begin in the splits before
+        enlarge = f", enlarge split.{name}" if splits.test - (end - start) > 2 * source.horizon else ""
         shorter = "windows.horizon" if end - start < source.horizon else "windows.horizon or windows.lookback"
         raise error(
             f"The {name} split must hold a window: lookback {source.lookback}, horizon {source.horizon}, "
             f"{needed} steps or more. Received: {end - start} steps, {windows.dropped} windows"
             f"{' and all dropped for gaps' if windows.dropped else ''}. "
-            f"{'Give a longer data.frequency' if windows.dropped else 'Give more data'}, enlarge split.{name}, "
-            f"or shorten {shorter}."
+            f"{'Give a longer data.frequency' if windows.dropped else 'Give more data'}{enlarge}, or shorten {shorter}."
         )
     if not some_observed:
         raise error(

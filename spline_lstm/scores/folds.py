@@ -49,14 +49,14 @@ def walk_forward(timestamps: pd.DatetimeIndex, params: Params, timezone: str) ->
     """
     asked, horizon = params.backtest, params.windows.horizon
     step, time = asked.step or horizon, len(timestamps)
-    span, share = max(step, horizon), train_share(timestamps, params.split, timezone)
+    span, share = max(step, horizon), train_share(timestamps, params.split, timezone, horizon)
     known = [time - span - step * back for back in reversed(range(min(asked.windows or 0, time // step + 1)))]
     enough = [_can_learn(min(steps, asked.input or steps), share, params, span) for steps in known]
     if not all(enough):
         raise InsufficientDataError(
             f"`backtest` must leave each fold enough rows before it for train and validation. Received: "
             f"{asked.windows} folds of {step} steps in {time} steps, of which {sum(enough)} fit. "
-            "Lower backtest.windows or backtest.step, raise backtest.input, or give more data."
+            "Lower backtest.windows or backtest.step, raise backtest.input, shorten windows.horizon, or give more data."
         )
     return tuple(
         Fold(
@@ -77,24 +77,24 @@ def fitted_together(folds: Sequence[Fold], refit: bool | int) -> list[tuple[Fold
     return [tuple(folds[start : start + size]) for start in range(0, len(folds), size)]
 
 
-def train_share(timestamps: pd.DatetimeIndex, split: SplitParams, timezone: str) -> float:
+def train_share(timestamps: pd.DatetimeIndex, split: SplitParams, timezone: str, horizon: int) -> float:
     """The share of train rows among those of train and validation.
 
-    Where both are shares, it is theirs; else it is that of the whole series.
+    Where both are shares, it is theirs; else it is that of the whole series. The run's own splits must be in order.
 
     Raises:
         ParamsError: The splits are not in order.
     """
-    splits = split_series(timestamps, split, timezone)
+    splits = split_series(timestamps, split, timezone, horizon)
     given = split.train, split.validation
     if all(isinstance(border, float) and border < 1 for border in given):
         return float(given[0]) / sum(map(float, given))
     return splits.train / splits.validation
 
 
-def train_part(known: int, share: float) -> int:
-    """How many of the known steps are train rows; one at least is left for validation."""
-    return max(1, min(round(known * share), known - 1))
+def train_part(known: int, share: float, horizon: int) -> int:
+    """How many of the known steps are train rows; a horizon at least is left for validation."""
+    return max(1, min(round(known * share), known - horizon))
 
 
 def _can_learn(known: int, share: float, params: Params, span: int) -> bool:
@@ -102,6 +102,6 @@ def _can_learn(known: int, share: float, params: Params, span: int) -> bool:
     horizon = params.windows.horizon
     if known + span < 3 * (horizon + 1):
         return False
-    train = train_part(known, share)
+    train = train_part(known, share, horizon)
     lookback = params.windows.lookback or LEAST_LOOKBACK
     return train >= lookback + horizon and known - train >= horizon

@@ -85,7 +85,7 @@ def _fit(params: Params, fold: Fold) -> _Fit:
     )
     anchor = known.timestamps[0]
     panel = _read(params, data, fold.since, fold, anchor)
-    splits = _splits(panel, fold)
+    splits = _splits(panel, fold, horizon)
     sizes = np.diff([0, splits.train, splits.validation, splits.test]).tolist()
     counted = SplitParams(**dict(zip(("train", "validation", "test"), sizes, strict=True)))
     try:
@@ -112,9 +112,9 @@ def _read(
     return read_panel(path, data, params.covariates, horizon, anchor, stretch=stretch, categorical=categorical)
 
 
-def _splits(panel: Panel, fold: Fold) -> Splits:
+def _splits(panel: Panel, fold: Fold, horizon: int) -> Splits:
     known = int(panel.timestamps.searchsorted(fold.cutoff, side="right"))
-    return Splits(train_part(known, fold.share), known, min(known + fold.span, len(panel.timestamps)))
+    return Splits(train_part(known, fold.share, horizon), known, min(known + fold.span, len(panel.timestamps)))
 
 
 def _score(params: Params, fit: _Fit, fold: Fold) -> FoldScores:
@@ -136,7 +136,7 @@ def _prepared_later(params: Params, fit: _Fit, fold: Fold) -> Prepared:
     """What was known at a later fold, prepared as the fit was; rows since then tell how sure its forecasts are."""
     before = fit.prepared
     panel = _read(params, fit.data, fit.fold.since, fold, fit.anchor, before.encoding.categorical)
-    splits = _splits(panel, fold)
+    splits = _splits(panel, fold, params.windows.horizon)
     known = Fitted(before.channels, before.settings, before.scaler, before.source.identities, before.encoding)
     last = before.timestamps[before.splits.train - 1]
     series = prepare_for_forecast(panel, known, fit.data, last, splits.validation)

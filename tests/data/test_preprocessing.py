@@ -62,12 +62,13 @@ def test_lookbacks_of_common_calendars(train, seasons, lookback):
 LIMITS = ("floor", "ceiling")  # told by quantiles, in which a wrong value counts as one
 
 
-def prepared_from(path, timestamp, target, data=MappingProxyType({}), **windows):
+def prepared_from(path, timestamp, target, data=MappingProxyType({}), split=MappingProxyType({}), **windows):
     params = parse_params(
         {
             "run_id": "demo",
             "data": {"path": str(path), "timestamp": timestamp, "target": target, **data},
             "windows": {"horizon": 24, **windows},
+            "split": dict(split),
         }
     )
     return prepare(read_panel(Path(path), params.data), params), params
@@ -85,16 +86,17 @@ def load(tmp_path):
     return path
 
 
+@pytest.mark.parametrize("split", [{}, {"train": 0.7, "validation": 0.15, "test": 0.15}], ids=["left", "shares"])
 @pytest.mark.parametrize("horizon", [1, 6, 8, 14])
-def test_as_many_rows_as_a_message_asks_for_are_enough(load, tmp_path, horizon):
+def test_as_many_rows_as_a_message_asks_for_are_enough(load, tmp_path, horizon, split):
     def first(rows):
         pd.read_csv(load).head(rows).to_csv(tmp_path / "first.csv", index=False)
         return tmp_path / "first.csv"
 
     with pytest.raises(InsufficientDataError, match=f"for a horizon of {horizon} in three") as refused:
-        prepared_from(first(5), "when", "load", horizon=horizon)
+        prepared_from(first(5), "when", "load", split=split, horizon=horizon)
     asked = int(re.search(r"Give (\d+) steps", str(refused.value))[1])
-    prepared, _ = prepared_from(first(asked), "when", "load", horizon=horizon)
+    prepared, _ = prepared_from(first(asked), "when", "load", split=split, horizon=horizon)
 
     assert all(len(prepared.windows(split)) for split in SPLITS)
 

@@ -223,11 +223,17 @@ def test_a_split_without_a_usable_window_is_refused(masks, lookback, horizon):
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_a_split_too_short_for_one_horizon_has_no_window(name):
-    source = clock_source(time=9, lookback=2, horizon=4)
+    def sizes(others):
+        return Splits(*np.cumsum([3 if each == name else others for each in SPLITS]).tolist())
 
-    advice = rf"The {name} split .*enlarge split\.{name}, or shorten windows\.horizon\.$"  # no lookback would help
-    with pytest.raises(InsufficientDataError, match=advice):
-        index_windows(source, Splits(3, 6, 9), name, 1, 0.5)
+    source, no_lookback_would_help = clock_source(time=13, lookback=2, horizon=4), r"shorten windows\.horizon\.$"
+
+    with pytest.raises(
+        InsufficientDataError, match=rf"The {name} .*enlarge split\.{name}, or {no_lookback_would_help}"
+    ):
+        index_windows(source, sizes(5), name, 1, 0.5)
+    with pytest.raises(InsufficientDataError, match=rf"The {name} .*Give more data, or {no_lookback_would_help}"):
+        index_windows(source, sizes(4), name, 1, 0.5)
 
 
 def test_a_lookback_longer_than_the_series_has_no_window():
@@ -304,6 +310,7 @@ def test_shares_that_add_up_to_one_fit_every_series(steps, train):
     "given_borders",
     [
         {"train": 0.9, "validation": 0.1},  # nothing left for test
+        {"train": 0.7, "validation": 0.6},
         {"train": 25},
         {"train": 10, "validation": 5, "test": 6},
         {"train": "2024-01-15", "validation": "2024-01-10"},
@@ -312,7 +319,7 @@ def test_shares_that_add_up_to_one_fit_every_series(steps, train):
 )
 def test_borders_that_leave_a_split_empty_are_refused(given_borders):
     with pytest.raises(ParamsError, match="split"):
-        split_series(daily(20), SplitParams(**given_borders), "UTC")
+        split_series(daily(20), SplitParams(**given_borders), "UTC", 3)
 
 
 @pytest.mark.parametrize("name", SPLITS)

@@ -82,6 +82,12 @@ def test_more_folds_than_there_could_be_are_refused_without_a_list_of_them():
         walk_forward(days(100), params_of(backtest={"windows": 2**31 - 1}), "UTC")
 
 
+def test_what_is_enough_for_a_run_is_enough_for_a_fold_but_for_its_own_horizon():
+    params = params_of(12, backtest={"windows": 1})
+
+    assert len(walk_forward(days(3 * 13 + 12), params, "UTC")) == 1
+
+
 def test_too_little_input_is_told_before_anything_is_fitted():
     with pytest.raises(InsufficientDataError, match="of which 0 fit"):
         walk_forward(
@@ -110,8 +116,9 @@ def test_train_and_validation_share_what_is_known_as_they_share_the_series():
     dates = params_of(split={"train": "2024-02-29", "validation": "2024-03-20"}).split
 
     for split in (shares, counts, dates):
-        assert train_share(days(100), split, "UTC") == pytest.approx(0.75)
-    assert train_share(days(7), shares, "UTC") == train_share(days(1000), shares, "UTC")
-    assert train_part(80, 0.75) == 60
-    assert train_part(10, 0.76) == 8  # the nearest number of steps
-    assert [train_part(2, share) for share in (0.01, 0.99)] == [1, 1]
+        assert train_share(days(100), split, "UTC", 2) == pytest.approx(0.75)
+    assert train_share(days(7), shares, "UTC", 2) == train_share(days(1000), shares, "UTC", 2)
+    assert train_part(80, 0.75, 2) == 60
+    assert train_part(10, 0.76, 2) == 8  # the nearest number of steps
+    assert train_part(10, 0.76, 3) == 7
+    assert [train_part(2, share, 1) for share in (0.01, 0.99)] == [1, 1]

@@ -175,7 +175,7 @@ def test_a_fold_with_nothing_to_learn_from_leaves_the_fit_to_the_next(table, tmp
 
 def train_rows_vary(fold, clock, still):
     known = int((clock <= fold.cutoff).sum())
-    return not still[: train_part(known, fold.share)].all()
+    return not still[: train_part(known, fold.share, HORIZON)].all()
 
 
 def test_a_fold_after_an_outage_without_a_window_to_choose_by_leaves_the_fit_to_the_next(table, tmp_path):
