@@ -70,8 +70,13 @@ def fit_delays(
     regressors = channels["delayed"] * (1 + channels["static"])
     if not regressors:
         return source, ridge
-    if regressors > MOST_DELAYED or steps * channels["delayed"] > MOST_FLOATS:
-        log.warning("not tried: what known covariates do at later steps, which would take %d regressors", regressors)
+    floats = steps * channels["delayed"]
+    if regressors > MOST_DELAYED or floats > MOST_FLOATS:
+        log.warning(
+            "not tried: what known covariates do at later steps, which would take %d regressors and %.2f GB "
+            "(at most: %d and %.2f); to try it, name fewer in covariates.future",
+            *(regressors, 4e-9 * floats, MOST_DELAYED, 4e-9 * MOST_FLOATS),
+        )
         return source, ridge
     later, validation = fit_ridge(delayed, train, validation), validation.at_most(MOST_WINDOWS)
     before, after = _errors_of_windows(source, validation, ridge), _errors_of_windows(delayed, validation, later)
