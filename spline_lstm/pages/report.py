@@ -34,6 +34,7 @@ POOLED = ("mae", "rmse", "wape", "bias")  # of several series, these make sense 
 SERIES_SCORES = ("mae", "rmse", "mape", "mase", "r2")
 MOST_SERIES, MOST_WITHOUT = 20, 10  # in a table; of more, the best and the worst, half of each
 FORECAST_DIGITS = 6
+WIDER = 2  # times as wide as usual
 CLEARLY_LESS = 0.05  # of the mean absolute error
 ENDS_OF_ONE, ENDS_OF_MANY = 5, 1  # steps from the begin and from the end of a forecast
 
@@ -48,6 +49,7 @@ def render_report(run: FinishedRun) -> str:
         _forecast(run),
         _without_forecast(run),
         _in_the_past(run),
+        _wider(run),
         _picture(run, "forecast"),
         "## Scores",
         _targets(run),
@@ -211,6 +213,20 @@ def _in_the_past(run: FinishedRun) -> str:
     if not names:
         return ""
     return f"All of the forecast lies in the past of the newest series where one ended long before it: {listed(names)}."
+
+
+def _wider(run: FinishedRun) -> str:
+    """Series whose intervals beyond the data are far wider than those of their test windows."""
+    units = dict(zip(run.prepared.names, run.prepared.units(run.scores["scale"]), strict=True))
+    usual = {name: (scores["interval_width"] or 0) * units[name] for name, scores in run.scores["per_series"].items()}
+    widths = (run.forecast["y_upper"] - run.forecast["y_lower"]).groupby(run.forecast["series_id"], sort=False).mean()
+    names = [name for name, width in widths.items() if width > WIDER * usual.get(name, width)]
+    if not names:
+        return ""
+    return (
+        f"Intervals are over {WIDER} times as wide as those of the test windows were on average: {listed(names)}. The "
+        "newest of these were missed by more, as after a shift, the level is higher, or a gap is open at the end."
+    )
 
 
 def _forecast_rows(run: FinishedRun, forecast: pd.DataFrame, ends: int) -> list[list[Any]]:

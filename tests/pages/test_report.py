@@ -230,6 +230,22 @@ def test_a_forecast_that_lies_in_the_past_of_another_series_is_told_of(tmp_path)
     assert "where one ended long before it: s01." in section(render_report(run), "Forecast")
 
 
+@pytest.mark.parametrize("scale", ["original", "standardized"])
+def test_intervals_that_are_far_wider_than_before_are_told_of(tmp_path, scale):
+    run = finished_run(hourly(series=2), tmp_path)
+    run = replace(run, scores={**run.scores, "scale": scale})
+    units = dict(zip(run.prepared.names, run.prepared.units(scale), strict=True))
+    usual = {name: scores["interval_width"] * units[name] for name, scores in run.scores["per_series"].items()}
+
+    def said(**times):
+        widths = run.forecast["series_id"].map({name: times[name] * usual[name] for name in usual})
+        wider = run.forecast.assign(y_upper=run.forecast["y_lower"] + widths)
+        return section(render_report(replace(run, forecast=wider)), "Forecast")
+
+    assert "wide" not in said(s00=1.9, s01=1.9)
+    assert "over 2 times as wide as those of the test windows were on average: s01." in said(s00=1.9, s01=2.1)
+
+
 def test_percentages_have_their_sign(page):
     assert "| MAPE % | sMAPE % | WAPE % |" in section(page, "Scores")
 
