@@ -15,6 +15,7 @@ import numpy as np
 from spline_lstm.data.faults import NAMED, far_out
 from spline_lstm.data.prepared import Prepared, Settings, arrays, preprocessor_content
 from spline_lstm.data.preprocessing import prepare
+from spline_lstm.data.scaling import NEVER
 from spline_lstm.data.series import Panel, read_panel
 from spline_lstm.data.windows import SPLITS
 from spline_lstm.run.contract import PREPROCESSOR_SCHEMA, SPLIT_SCHEMA
@@ -207,12 +208,14 @@ def _log_far(panel: Panel, doubted: Mapping[str, int]) -> None:
 
 
 def _log_bounds(prepared: Prepared, data: DataParams) -> None:
-    """Tell of bounds that the data does not keep."""
+    """Tell of bounds that the data does not keep; what was found and is passed by a little holds, and is not told."""
     scaler, rows = prepared.scaler, list(prepared.layout.split(prepared.values))
     sides = ("minimum", scaler.minimum, np.less), ("maximum", scaler.maximum, np.greater)
-    for (side, bounds, beyond), given in zip(sides, data.bounds_given, strict=True):
-        of_targets = zip(prepared.names, bounds, rows, strict=False)  # behind them stand covariates
-        counts = [(name, bound, int(beyond(row, bound).sum())) for name, bound, row in of_targets]
+    for (side, bounds, beyond), given, until in zip(sides, data.bounds_given, prepared.bound_until, strict=True):
+        of_targets = zip(prepared.names, bounds, rows, until, strict=False)  # behind them stand covariates
+        counts = [
+            (name, bound, int(beyond(row, bound).sum())) for name, bound, row, end in of_targets if given or end < NEVER
+        ]
         passed = [each for each in counts if each[2]]
         if passed and given:
             log.warning(

@@ -218,9 +218,9 @@ def _in_the_past(run: FinishedRun) -> str:
 def _wider(run: FinishedRun) -> str:
     """Series whose intervals beyond the data are far wider than those of their test windows."""
     units = dict(zip(run.prepared.names, run.prepared.units(run.scores["scale"]), strict=True))
-    usual = {name: (scores["interval_width"] or 0) * units[name] for name, scores in run.scores["per_series"].items()}
+    usual = {name: scores["interval_width"] * units[name] for name, scores in run.scores["per_series"].items()}
     widths = (run.forecast["y_upper"] - run.forecast["y_lower"]).groupby(run.forecast["series_id"], sort=False).mean()
-    names = [name for name, width in widths.items() if width > WIDER * usual.get(name, width)]
+    names = [name for name, width in widths.items() if 0 < WIDER * usual.get(name, 0) < width]
     if not names:
         return ""
     return (
