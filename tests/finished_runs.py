@@ -64,7 +64,7 @@ def finished_run(table: pd.DataFrame, folder: Path, errors: tuple[float, ...] = 
     levels = params.evaluate.levels
     forecasts = symmetric_forecasts(test.rows, test.origins, y_true, y_true_or_mean + noise, 2.0, levels)
     baselines = {f"off_by_{size:g}": y_true_or_mean + size * noise for size in errors or (2.0, 3.0)}
-    scored = evaluate_forecasts(forecasts, baselines, prepared.names, np.ones(len(prepared.names)))
+    scored = evaluate_forecasts(forecasts, baselines, prepared.names, *np.ones((2, len(prepared.names))))
     file = io.BytesIO()
     write_predictions(file, forecasts, prepared.names, prepared.timestamps, params.evaluate.coverage, ())
     predictions = pd.read_parquet(file)

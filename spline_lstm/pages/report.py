@@ -13,7 +13,6 @@ from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
 from spline_lstm.pages.labels import baseline_labels, give_or_take, label_of, listed, number, skill_of, table, title
 from spline_lstm.scores.doubt import BETTER, CONFIDENCE, UNCLEAR, WORSE, verdict
-from spline_lstm.scores.evaluation import EXACT
 from spline_lstm.scores.forecasts import suffix_of
 from spline_lstm.scores.predictions import SHOWN_SERIES
 
@@ -108,8 +107,8 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     if best != "ridge":  # of whose forecasts there is no file
         beaten += " Use that baseline instead."
     if exact:
-        alike = (scores["metrics"]["mase"] or 0) <= EXACT
-        return f"{f'**The model and {label} err by rounding alone.**' if alike else beaten}\n\n{held}"
+        alike = f"**The model and {label} err by rounding alone.**"
+        return f"{beaten if found[label] == WORSE else alike}\n\n{held}"
     if model["shares"].get("linear") == 1:
         head = (
             "**The model is its ridge.** On validation windows nothing else improved it, so nothing else has a share."

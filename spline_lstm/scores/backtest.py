@@ -37,6 +37,7 @@ class FoldScores:
         baselines: `(windows, horizon)` each, in original units.
         units: `(rows,)`, what errors are divided by.
         mase_scales: `(rows,)`, in original units.
+        spreads: `(rows,)`, standard deviations over train rows, in original units.
         scored: As of `evaluate_forecasts`.
     """
 
@@ -49,6 +50,7 @@ class FoldScores:
     baselines: Mapping[str, np.ndarray]
     units: np.ndarray
     mase_scales: np.ndarray
+    spreads: np.ndarray
     scored: Mapping[str, Any]
 
 
@@ -78,9 +80,7 @@ def backtest_content(folds: Sequence[FoldScores], scale: str, left_out: Sequence
             MODEL: _summary([each["metrics"] for each in tables]),
             **{name: _summary([each["baselines"][name] for each in tables]) for name in tables[0]["baselines"]},
         },
-        "better": {
-            name: sum((each["baselines"][name]["skill"] or 0) > 0 for each in tables) for name in tables[0]["baselines"]
-        },
+        "better": {name: sum(_errs_less(each, name) for each in tables) for name in tables[0]["baselines"]},
         "pooled": {**pooled, "verdict": verdict(pooled["metrics"])},
     }
 
@@ -121,6 +121,12 @@ def _fold_content(each: FoldScores) -> dict[str, Any]:
     }
 
 
+def _errs_less(fold: Mapping[str, Any], name: str) -> bool:
+    """Whether the model does than a baseline; where no share of the best one's error tells, by errors themselves."""
+    skill = fold["baselines"][name]["skill"]
+    return bool(fold["metrics"]["rmse"] < fold["baselines"][name]["rmse"] if skill is None else skill > 0)
+
+
 def _summary(tables: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
     return {name: _spread([table[name] for table in tables]) for name in tables[0]}
 
@@ -138,16 +144,17 @@ def _spread(values: Sequence[float | None]) -> dict[str, float | None]:
 
 
 def _pooled(folds: Sequence[FoldScores]) -> dict[str, Any]:
-    """Scores of all folds' targets together; MASE by the train rows of the first fold that has the series."""
+    """Scores of all folds' targets together; scales are of train rows of the first fold that has the series."""
     names = tuple(dict.fromkeys(name for each in folds for name in each.names))
     place = {name: row for row, name in enumerate(names)}
     calendar = folds[-1].timestamps
     for each in reversed(folds[:-1]):  # no union of them: where clocks jitter, each fold has labels of its own
         calendar = each.timestamps[each.timestamps < calendar[0]].append(calendar)
-    scales, parts = np.full(len(names), np.nan), []
+    scales, parts = np.full((2, len(names)), np.nan), []
     for each in folds:
         rows = np.array([place[name] for name in each.names])
-        scales[rows] = np.where(np.isnan(scales[rows]), each.mase_scales / each.units, scales[rows])
+        own = np.array([each.mase_scales, each.spreads]) / each.units
+        scales[:, rows] = np.where(np.isnan(scales[:, rows]), own, scales[:, rows])
         scored = each.forecasts.in_units(each.units)
         origins = calendar.get_indexer(each.timestamps[scored.origins], method="nearest")
         parts.append(Forecasts(**{**vars(scored), "rows": rows[scored.rows], "origins": origins}))
@@ -155,4 +162,4 @@ def _pooled(folds: Sequence[FoldScores]) -> dict[str, Any]:
         name: np.concatenate([each.baselines[name] / each.units[each.forecasts.rows, None] for each in folds])
         for name in folds[0].baselines
     }
-    return evaluate_forecasts(Forecasts.joined(parts), baselines, names, scales)
+    return evaluate_forecasts(Forecasts.joined(parts), baselines, names, *scales)

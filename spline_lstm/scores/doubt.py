@@ -23,9 +23,14 @@ BETTER, UNCLEAR, WORSE = "better", "no clear difference", "worse"
 
 
 def verdict(scores: Mapping[str, Any]) -> str:
-    """What `skill` and `skill_margin` say of the model; None is undefined."""
+    """What `skill` and `skill_margin` say of the model; None is undefined.
+
+    A margin without a skill is that of a baseline which errs by rounding alone, as the model does not.
+    """
     skill, margin = scores["skill"], scores["skill_margin"]
-    if skill is None or margin is None or abs(skill) <= margin:
+    if skill is None:
+        return UNCLEAR if margin is None else WORSE
+    if margin is None or abs(skill) <= margin:
         return UNCLEAR
     return BETTER if skill > 0 else WORSE
 

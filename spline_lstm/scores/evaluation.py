@@ -18,7 +18,7 @@ from spline_lstm.scores import metrics
 from spline_lstm.scores.doubt import skill_margins
 from spline_lstm.scores.forecasts import Forecasts, suffix_of
 
-EXACT = 1e-6  # of the scale of MASE: a smaller error is one of rounding, of which no other is a multiple
+EXACT = 1e-6  # standard deviations: a smaller error is one of rounding, of which no other is a multiple
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,18 @@ class _Targets:
         forecasts: Of the model.
         baselines: `(windows, horizon)` of each baseline.
         mase_scales: `(rows,)`, what MASE divides errors by.
+        spreads: `(rows,)`, standard deviations.
     """
 
     forecasts: Forecasts
     baselines: Mapping[str, np.ndarray]
     mase_scales: np.ndarray
+    spreads: np.ndarray
 
     def cut(self, windows: slice, steps: slice = slice(None)) -> _Targets:
         """Fewer windows or steps, as views."""
         baselines = {name: forecast[windows, steps] for name, forecast in self.baselines.items()}
-        return _Targets(self.forecasts.of(windows, steps), baselines, self.mase_scales)
+        return _Targets(self.forecasts.of(windows, steps), baselines, self.mase_scales, self.spreads)
 
     @cached_property
     def observed(self) -> np.ndarray:
@@ -57,7 +59,11 @@ class _Targets:
 
 
 def evaluate_forecasts(
-    forecasts: Forecasts, baselines: Mapping[str, np.ndarray], names: tuple[str, ...], mase_scales: np.ndarray
+    forecasts: Forecasts,
+    baselines: Mapping[str, np.ndarray],
+    names: tuple[str, ...],
+    mase_scales: np.ndarray,
+    spreads: np.ndarray,
 ) -> dict[str, Any]:
     """Tables of scores over observed targets.
 
@@ -66,11 +72,12 @@ def evaluate_forecasts(
         baselines: `(windows, horizon)` each, in the same units.
         names: One per row.
         mase_scales: `(rows,)`, in the same units.
+        spreads: `(rows,)`, standard deviations over train rows, in the same units.
 
     Returns:
         `metrics`, `baselines`, `best_baseline`, `per_series` and `per_step`; a score that is undefined is None.
     """
-    targets = _Targets(*_in_order(forecasts, baselines), mase_scales)
+    targets = _Targets(*_in_order(forecasts, baselines), mase_scales, spreads)
     by_row = {row: _series_scores(part) for row, part in _by_row(targets)}
     per_series = {names[row]: scores for row, scores in by_row.items()}
     overall = {"model": _model_scores(targets), **{name: _point_scores(targets, name) for name in baselines}}
@@ -80,11 +87,13 @@ def evaluate_forecasts(
     compared = {row for row, table in by_row.items() if not math.isnan(table["relative_rmse"])}
     best_of_rows = [by_row[row]["best_baseline"] if row in compared else "" for row in range(len(names))]
     margins, margins_of_rows = skill_margins(forecasts, baselines, best_of_rows)
-    for row, table in by_row.items():
-        table["skill_margin"] = float(margins_of_rows[row])
+    for row in compared:
+        by_row[row]["skill_margin"] = float(margins_of_rows[row])
+    missed = any(table["skill_margin"] == 0 for row, table in by_row.items() if row not in compared)
     for name, table in overall.items():
+        exact = all(series["baselines"][name]["rmse"] <= EXACT * spreads[row] for row, series in by_row.items())
         table["skill"] = metrics.skill(scores["relative_rmse"], table["relative_rmse"])
-        table["skill_margin"] = margins[name]
+        table["skill_margin"] = 0.0 if exact and missed else margins[name]
     best = min(overall, key=lambda name: (overall[name]["relative_rmse"], overall[name]["rmse"]))
     scores |= {key: overall[best][key] for key in ("skill", "skill_margin")}
     return _without_nan(
@@ -136,10 +145,12 @@ def _series_scores(targets: _Targets) -> dict[str, Any]:
     tables = {name: _point_scores(targets, name) for name in targets.baselines}
     best = min(tables, key=lambda name: tables[name]["rmse"])
     scores, least = _model_scores(targets), tables[best]["rmse"]
-    exact = least <= EXACT * np.nan_to_num(targets.mase_scales[targets.rows[0]])
+    rounding = EXACT * targets.spreads[targets.rows[0]]
     for table in (scores, *tables.values()):
-        table["relative_rmse"] = math.nan if exact else table["rmse"] / least
-    return {**scores, "skill": 1 - scores["relative_rmse"], "best_baseline": best, "baselines": tables}
+        table["relative_rmse"] = math.nan if least <= rounding else table["rmse"] / least
+    margin = 0.0 if least <= rounding < scores["rmse"] else math.nan  # of no share, yet surely worse
+    skill = {"skill": 1 - scores["relative_rmse"], "skill_margin": margin}
+    return {**scores, **skill, "best_baseline": best, "baselines": tables}
 
 
 def _means_over_series(per_series: list[dict[str, Any]], name: str) -> dict[str, float]:

@@ -125,10 +125,20 @@ def _score(params: Params, fit: _Fit, fold: Fold) -> FoldScores:
     baselines, scales = baselines_of_test(prepared), mase_scales(prepared)
     unit = units[forecasts.rows, None]
     in_units = {name: table / unit for name, table in baselines.items()}
-    scored = evaluate_forecasts(forecasts.in_units(units), in_units, prepared.names, scales / units)
+    spreads = prepared.spread / units
+    scored = evaluate_forecasts(forecasts.in_units(units), in_units, prepared.names, scales / units, spreads)
     return FoldScores(
-        *(fold, fit.fold.number, _facts(fit, prepared), prepared.names, prepared.timestamps),
-        *(forecasts, baselines, units, scales, scored),
+        fold,
+        fit.fold.number,
+        _facts(fit, prepared),
+        prepared.names,
+        prepared.timestamps,
+        forecasts,
+        baselines,
+        units,
+        scales,
+        prepared.spread,
+        scored,
     )
 
 

@@ -70,7 +70,8 @@ def score_test(prepared: Prepared, test: Forecasts, units: np.ndarray) -> dict[s
     """
     baselines, unit = baselines_of_test(prepared), units[test.rows, None]
     baselines = {name: baselines.pop(name) / unit for name in list(baselines)}
-    return evaluate_forecasts(test.in_units(units), baselines, prepared.names, mase_scales(prepared) / units)
+    scales = mase_scales(prepared) / units, prepared.spread / units
+    return evaluate_forecasts(test.in_units(units), baselines, prepared.names, *scales)
 
 
 def baselines_of_test(prepared: Prepared) -> dict[str, np.ndarray]:

@@ -67,13 +67,13 @@ def test_the_verdict_opens_with_the_outcome(rmse, margin, share, expected):
 
 
 @pytest.mark.parametrize(
-    ("mase", "expected"),
-    [(0.3, "**The model does not beat the best baseline, naive.**"), (1e-9, "**The model and naive err by rounding")],
+    ("margin", "expected"),
+    [(0.0, "**The model does not beat the best baseline, naive.**"), (None, "**The model and naive err by rounding")],
 )
-def test_a_baseline_that_errs_by_rounding_alone_has_no_multiples(mase, expected):
-    undefined = {"skill": None, "skill_margin": None, "relative_rmse": None}
+def test_a_baseline_that_errs_by_rounding_alone_has_no_multiples(margin, expected):
+    undefined = {"skill": None, "skill_margin": margin, "relative_rmse": None}
     scores = {
-        "metrics": {"rmse": 1.7, "mase": mase, "coverage": 0.9, **undefined},
+        "metrics": {"rmse": 1.7, "mase": None, "coverage": 0.9, **undefined},
         "best_baseline": "naive",
         "baselines": {"naive": {**NAIVE, "rmse": 1e-9, **undefined}, "ridge": {**RIDGE, **undefined}},
         "per_series": {"load": undefined},

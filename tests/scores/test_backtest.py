@@ -12,6 +12,7 @@ import pytest
 from sources import symmetric_forecasts
 
 from spline_lstm.scores.backtest import MODEL, FoldScores, backtest_content, fold_predictions, scores_table
+from spline_lstm.scores.doubt import WORSE
 from spline_lstm.scores.evaluation import evaluate_forecasts
 from spline_lstm.scores.folds import Fold
 
@@ -30,9 +31,20 @@ def fold_scores(number: int, model: float, names: tuple[str, ...] = ("a", "b")) 
     forecasts = symmetric_forecasts(rows, origins, y_true, y_pred, 2.0)
     units, scales = np.ones(len(names)), np.full(len(names), 3.0)
     fold = Fold(number, None, DAYS[cutoff], DAYS[cutoff + HORIZON], HORIZON, 0.8)
-    scored = evaluate_forecasts(forecasts, baselines, names, scales)
+    scored = evaluate_forecasts(forecasts, baselines, names, scales, scales)
     facts = {"train": 16, "validation": 4, "series": len(names)}
-    return FoldScores(fold, number, facts, names, DAYS, forecasts, baselines, units, scales, scored)
+    return FoldScores(fold, number, facts, names, DAYS, forecasts, baselines, units, scales, scales, scored)
+
+
+def test_folds_with_an_exact_baseline_are_counted_by_errors():
+    fold = fold_scores(1, 1.0)
+    exact = {**fold.baselines, "exact": fold.forecasts.y_true + 1e-12}
+    scored = evaluate_forecasts(fold.forecasts, exact, fold.names, fold.mase_scales, fold.spreads)
+
+    content = backtest_content([replace(fold, baselines=exact, scored=scored)], "original")
+
+    assert content["better"] == {"naive": 1, "exact": 0}
+    assert content["pooled"]["verdict"] == WORSE
 
 
 def test_means_and_deviations_are_those_over_folds():

@@ -95,7 +95,8 @@ def test_of_equal_forecasts_few_are_said_to_differ(memory):
         tables = np.lib.stride_tricks.sliding_window_view(errors, horizon, axis=1)[:, :steps]
         rows, origins = np.zeros(steps, int), np.arange(steps)
         scores = evaluate_forecasts(
-            forecasts_of(np.zeros((steps, horizon)), tables[0], rows, origins), {"other": tables[1]}, ("a",), np.ones(1)
+            forecasts_of(np.zeros((steps, horizon)), tables[0], rows, origins),
+            *({"other": tables[1]}, ("a",), np.ones(1), np.ones(1)),
         )
         wrong += verdict(scores["metrics"]) != UNCLEAR
     assert wrong / runs < 0.1
@@ -107,7 +108,9 @@ def test_a_clear_difference_is_told():
     forecasts = forecasts_of(np.zeros_like(noise), noise, np.zeros(100, int), np.arange(100))
 
     def judged(size):
-        return verdict(evaluate_forecasts(forecasts, {"other": size * noise}, ("a",), np.ones(1))["metrics"])
+        return verdict(
+            evaluate_forecasts(forecasts, {"other": size * noise}, ("a",), np.ones(1), np.ones(1))["metrics"]
+        )
 
     assert [judged(size) for size in (2.0, 1.0, 0.5)] == [BETTER, UNCLEAR, WORSE]
 
@@ -116,7 +119,7 @@ def test_less_than_two_stretches_have_no_margin_and_no_verdict():
     noise = np.random.default_rng(0).normal(size=(1, HORIZON))
     forecasts = forecasts_of(np.zeros_like(noise), noise, np.zeros(1, int), np.zeros(1, int))
 
-    scores = evaluate_forecasts(forecasts, {"other": 9 * noise}, ("a",), np.ones(1))["metrics"]
+    scores = evaluate_forecasts(forecasts, {"other": 9 * noise}, ("a",), np.ones(1), np.ones(1))["metrics"]
 
     assert scores["skill"] == pytest.approx(1 - 1 / 9)
     assert scores["skill_margin"] is None
@@ -142,12 +145,13 @@ def test_a_row_that_a_baseline_hits_but_for_rounding_leaves_the_margin_to_the_ot
     baseline = np.where(rows[:, None] == 0, 2 * noise, 1e-9 * noise)  # of the second row, a product no longer sold
     forecasts = forecasts_of(np.zeros_like(noise), noise, rows, origins)
 
-    both = evaluate_forecasts(forecasts, {"other": baseline}, ("a", "b"), np.ones(2))
-    one = evaluate_forecasts(forecasts.of(np.arange(100)), {"other": baseline[:100]}, ("a",), np.ones(1))
+    both = evaluate_forecasts(forecasts, {"other": baseline}, ("a", "b"), np.ones(2), np.ones(2))
+    one = evaluate_forecasts(forecasts.of(np.arange(100)), {"other": baseline[:100]}, ("a",), np.ones(1), np.ones(1))
 
     assert both["metrics"]["skill"] == pytest.approx(one["metrics"]["skill"])
     assert both["metrics"]["skill_margin"] == pytest.approx(one["metrics"]["skill_margin"], rel=0.1)
-    assert both["per_series"]["b"]["skill_margin"] is None
+    assert (both["per_series"]["b"]["skill"], both["per_series"]["b"]["skill_margin"]) == (None, 0)
+    assert verdict(both["per_series"]["b"]) == WORSE
     assert verdict(both["metrics"]) == BETTER
 
 
@@ -167,7 +171,7 @@ def test_one_stretch_with_nearly_all_errors_of_a_baseline_leaves_no_margin():
     baseline = np.where(np.arange(40)[:, None] < 1, noise, 1e-7 * noise)  # of a sensor that stands still from then on
     forecasts = forecasts_of(np.zeros_like(noise), 2 * noise, np.zeros(40, int), np.arange(40))
 
-    scores = evaluate_forecasts(forecasts, {"other": baseline}, ("a",), np.ones(1))["metrics"]
+    scores = evaluate_forecasts(forecasts, {"other": baseline}, ("a",), np.ones(1), np.ones(1))["metrics"]
 
     assert scores["skill"] < 0
     assert scores["skill_margin"] is None

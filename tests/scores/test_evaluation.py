@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import symmetric_forecasts
 
+from spline_lstm.scores.doubt import UNCLEAR, WORSE, verdict
 from spline_lstm.scores.evaluation import evaluate_forecasts
 
 NAMES = ("load", "oil")
@@ -97,7 +98,7 @@ def test_tables_are_what_loops_over_observed_cells_give(seed, missing_share):
     flat = np.full_like(forecasts.y_pred, 50.0)
     scales, baselines = np.array([2.0, 5.0]), {"flat": flat, "low": flat - 7}
 
-    tables = evaluate_forecasts(forecasts, baselines, NAMES, scales)
+    tables = evaluate_forecasts(forecasts, baselines, NAMES, scales, np.ones(2))
 
     cells = list(observed_cells(forecasts))
     for chosen, table in [
@@ -132,7 +133,7 @@ def test_forecasts_of_missing_targets_do_not_count(seed):
     flat = np.full_like(forecasts.y_pred, 50.0)
     wild = np.where(np.isnan(forecasts.y_true), 1e30, 0)
 
-    sober = evaluate_forecasts(forecasts, {"flat": flat}, NAMES, np.ones(2))
+    sober = evaluate_forecasts(forecasts, {"flat": flat}, NAMES, np.ones(2), np.ones(2))
     other = replace(
         forecasts,
         y_pred=forecasts.y_pred + wild,
@@ -140,7 +141,7 @@ def test_forecasts_of_missing_targets_do_not_count(seed):
         upper=forecasts.upper + wild,
     )
 
-    assert evaluate_forecasts(other, {"flat": flat + wild}, NAMES, np.ones(2)) == sober
+    assert evaluate_forecasts(other, {"flat": flat + wild}, NAMES, np.ones(2), np.ones(2)) == sober
 
 
 def test_skill_compares_with_the_best_baseline_of_each_series():
@@ -148,7 +149,7 @@ def test_skill_compares_with_the_best_baseline_of_each_series():
     truth, of_second = forecasts.y_true, (forecasts.rows == 1)[:, None]
     baselines = {"far": truth + 100, "near": truth + 4.0, "partly": truth + np.where(of_second, 1.0, 50.0)}
 
-    tables = evaluate_forecasts(forecasts, baselines, NAMES, np.ones(2))
+    tables = evaluate_forecasts(forecasts, baselines, NAMES, np.ones(2), np.ones(2))
 
     assert [tables["per_series"][name]["best_baseline"] for name in NAMES] == ["near", "partly"]
     assert tables["per_series"]["oil"]["skill"] == pytest.approx(1 - tables["per_series"]["oil"]["rmse"])
@@ -161,8 +162,10 @@ def test_the_unit_of_a_series_changes_no_headline():
     size = np.where(forecasts.rows == 1, 1000.0, 1.0)[:, None]
     in_grams = forecasts.in_units(np.array([1, 0.001]))
 
-    before = evaluate_forecasts(forecasts, baselines, NAMES, np.array([2.0, 3.0]))["metrics"]
-    after = evaluate_forecasts(in_grams, {"flat": baselines["flat"] * size}, NAMES, np.array([2.0, 3000.0]))["metrics"]
+    before = evaluate_forecasts(forecasts, baselines, NAMES, np.array([2.0, 3.0]), np.ones(2))["metrics"]
+    after = evaluate_forecasts(
+        in_grams, {"flat": baselines["flat"] * size}, NAMES, np.array([2.0, 3000.0]), np.ones(2)
+    )["metrics"]
 
     for name in ("mase", "relative_rmse", "skill", "mape", "smape", "coverage"):
         assert after[name] == pytest.approx(before[name])
@@ -174,7 +177,7 @@ def test_telling_series_apart_is_no_merit():
     truth = np.random.default_rng(0).normal(size=(100, 1)) + 1000.0 * rows[:, None]
     forecasts = symmetric_forecasts(rows, np.arange(100), truth, np.full_like(truth, 0.0) + 1000.0 * rows[:, None])
 
-    tables = evaluate_forecasts(forecasts, {"flat": truth + 1}, NAMES, np.ones(2))
+    tables = evaluate_forecasts(forecasts, {"flat": truth + 1}, NAMES, np.ones(2), np.ones(2))
 
     assert abs(tables["metrics"]["r2"]) < 0.1
 
@@ -184,7 +187,7 @@ def test_an_error_as_large_as_the_scale_has_a_mase_of_one_in_every_series():
     forecasts = random_forecasts(0)
     late = replace(forecasts, y_pred=forecasts.y_true + scales[forecasts.rows][:, None])
 
-    tables = evaluate_forecasts(late, {"flat": late.y_pred}, NAMES, scales)
+    tables = evaluate_forecasts(late, {"flat": late.y_pred}, NAMES, scales, np.ones(2))
 
     assert tables["metrics"]["mase"] == pytest.approx(1)
     assert all(table["mase"] == pytest.approx(1) for table in tables["per_series"].values())
@@ -195,7 +198,7 @@ def test_rounding_of_a_target_that_stands_still_is_no_score():
     y_true = np.full((4, 3), level)
     forecasts = symmetric_forecasts(np.zeros(4, int), np.arange(4), y_true, y_true + 0.5, np.ones((4, 3)))
 
-    scores = evaluate_forecasts(forecasts, {"naive": y_true + 1e-9}, ("load",), np.array([0.3]))
+    scores = evaluate_forecasts(forecasts, {"naive": y_true + 1e-9}, ("load",), np.array([0.3]), np.ones(1))
 
     assert scores["metrics"]["skill"] is None
     assert scores["metrics"]["r2"] is None
@@ -203,11 +206,33 @@ def test_rounding_of_a_target_that_stands_still_is_no_score():
     assert scores["best_baseline"] == "naive"
 
 
+@pytest.mark.parametrize(("missed", "said"), [(0.1, WORSE), (1e-8, UNCLEAR)])
+def test_of_a_series_that_repeats_itself_exactly_nothing_is_a_share(missed, said):
+    y_true = np.random.default_rng(0).normal(size=(40, 3))
+    rows = np.repeat([0, 1], 20)
+    y_pred = y_true + np.where(rows == 0, 1.0, missed)[:, None]
+    baselines = {"naive": y_true + 2, "seasonal": y_true + np.where(rows == 0, 2, 1e-8)[:, None]}
+    forecasts = symmetric_forecasts(rows, np.tile(np.arange(20), 2), y_true, y_pred)
+
+    both = evaluate_forecasts(forecasts, baselines, NAMES, np.array([1.0, np.nan]), np.ones(2))
+    exact = evaluate_forecasts(
+        forecasts.of(rows == 1), {name: table[rows == 1] for name, table in baselines.items()}, NAMES,
+        np.array([1.0, np.nan]), np.ones(2),
+    )  # fmt: skip
+
+    assert both["metrics"]["relative_rmse"] == pytest.approx(0.5)
+    assert both["metrics"]["skill"] == pytest.approx(0.5)
+    assert verdict(both["per_series"][NAMES[1]]) == verdict(exact["metrics"]) == said
+    assert verdict(exact["baselines"]["seasonal"]) == said
+    assert verdict(exact["baselines"]["naive"]) == UNCLEAR
+    assert exact["metrics"]["skill"] is None
+
+
 def test_undefined_scores_are_null_in_json():
     zeros = np.zeros((2, 1))
     forecasts = symmetric_forecasts(np.zeros(2, int), np.arange(2), zeros, zeros)
 
-    tables = evaluate_forecasts(forecasts, {"perfect": zeros}, ("load",), np.array([np.nan]))
+    tables = evaluate_forecasts(forecasts, {"perfect": zeros}, ("load",), np.array([np.nan]), np.ones(1))
 
     for name in ("mape", "wape", "r2", "mase", "skill"):
         assert tables["metrics"][name] is None
