@@ -88,6 +88,7 @@ def _start() -> None:
     """What a worker does first."""
     import_tensorflow()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each fold traces functions anew, which it warns of
+    logging.getLogger("spline_lstm.data.faults").setLevel(logging.ERROR)  # without the fold; see `_log_finished`
 
 
 def _score(task: tuple[Params, tuple[Fold, ...]]) -> list[FoldScores]:
@@ -104,6 +105,9 @@ def _log_finished(group: list[FoldScores]) -> None:
             "fold %d, after %s: RMSE %.4g; that of %s, the best baseline: %.4g",
             *(each.fold.number, each.fold.cutoff, scores["rmse"], best, each.scored["baselines"][best]["rmse"]),
         )
+        if dropped := each.facts["dropped"]:
+            name, reason = next(iter(dropped.items()))
+            log.warning("fold %d leaves out %d series; %s %s", each.fold.number, len(dropped), name, reason)
 
 
 def _positive(text: str) -> int:

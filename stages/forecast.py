@@ -73,6 +73,7 @@ def _forecast_file(paths: RunPaths, input_path: Path, output_path: Path) -> Mapp
     panel = read_panel(input_path, data, covariates, fit.settings.horizon, anchor, categorical=categorical)
     series = prepare_for_forecast(panel, fit, data, seen.timestamps[seen.splits.train - 1])
     table, warnings = _forecast_table(paths, series, data.on_bad_series == "drop", seen)
+    warnings += [f"{name}: {mark:.15g} may stand for nothing" for name, mark in panel.findings["marks"].items()]
     more = [
         f"{name}: train rows hold no {', '.join(categories):.200}; counted as unknown"
         for name, categories in fit.encoding.unknown(panel).items()
@@ -118,7 +119,8 @@ def _forecast_table(
     """
     series = series.seen_by(open_trained(paths))
     recorded = _recorded_intervals(paths, series.source.horizon)
-    rows = _usable_rows(series, drop)
+    faults = _faults(series)
+    rows = np.flatnonzero(sound_rows(series.names, faults, drop))
     origins, names = series.layout.ends[rows] - 1, [series.names[row] for row in rows]
 
     import_tensorflow()
@@ -136,6 +138,8 @@ def _forecast_table(
     ended = {name: count for name, count in zip(names, behind.tolist(), strict=True) if count >= steps}
     waiting = dict(zip(names, open_steps, strict=True))
     warnings = _warnings(sorted(unseen), unusual, _doubted(series), _silent(series), waiting, ended)
+    left_out = {**series.dropped, **{name: str(fault) for name, fault in faults.items()}}
+    warnings += [f"{name}: left out, as it {fault}" for name, fault in left_out.items()]  # which was logged as found
     settings, clock = series.settings, series.timestamps
     clock = clock.append(following_timestamps(clock, settings.frequency, steps, settings.closed, settings.timezone))
     above, hours = heights(scaled, series.scaler.lowest[rows]), hours_of_day(clock, settings.timezone)
@@ -224,17 +228,10 @@ def _warnings(
     return warnings
 
 
-def _usable_rows(series: Series, drop: bool) -> np.ndarray:
-    """The rows whose newest window is observed well enough and whose covariates are known over the horizon.
-
-    Raises:
-        DataError: A row is not so and may not be left out, or none is.
-    """
-    faults = {
-        name: Fault(f"have all known covariates over the horizon of {series.settings.horizon} steps", what)
-        for name, what in series.lacking.items()
-    }
-    return np.flatnonzero(sound_rows(series.names, {**faults, **series.newest_gaps()}, drop))
+def _faults(series: Series) -> dict[str, Fault]:
+    """Of rows whose newest window is not observed well enough, or whose covariates are not known over the horizon."""
+    rule = f"have all known covariates over the horizon of {series.settings.horizon} steps"
+    return {**{name: Fault(rule, what) for name, what in series.lacking.items()}, **series.newest_gaps()}
 
 
 def main(arguments: list[str] | None = None) -> int:

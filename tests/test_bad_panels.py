@@ -173,10 +173,22 @@ def test_a_series_whose_prices_end_early_is_dropped_and_the_others_are_forecast(
     assert done.returncode == 0, done.stderr
     assert "left out: south" in done.stderr
     assert "no 'price' at 2024-01-09 10:00:00" in done.stderr
+    (warning,) = outcome(done)["warnings"]
+    assert warning.startswith("south: left out, as it must have all known covariates over the horizon")
     found = pd.read_csv(panel_run.path / "out.csv")
     assert found["series_id"].unique().tolist() == ["north", "west"]
     others = whole[whole["series_id"] != "south"].reset_index(drop=True)
     pd.testing.assert_frame_equal(found, others, check_exact=True)
+
+
+def test_what_may_stand_for_nothing_in_a_new_file_is_a_warning_that_says_what_helps(panel_run):
+    table = panel()
+    wrong = (table["site"] == "west") & table["when"].isin(table["when"].unique()[[3, 50, 90]])
+
+    done = forecast(panel_run, table.assign(load=table["load"].mask(wrong, -999)))
+
+    assert "load: -999 may stand for nothing" in outcome(done)["warnings"]
+    assert "empty its cells, or set data.missing to [-999] and train another run" in done.stderr
 
 
 def gap_before_the_newest(count):

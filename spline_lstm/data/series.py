@@ -102,7 +102,7 @@ def read_panel(
     table = read_table(path, params, covariates.columns, categorical, known)
     if stretch is not None:
         table = table.within(stretch)
-    marks = {} if stretch is not None else _marks(table, params)
+    marks = {} if stretch is not None else _marks(table, params, of_run=anchor is not None)
     order = np.lexsort((table.timestamps.asi8, table.series))
     every, repeats = _resolve_duplicates(table.at(order), params.duplicates, order, path, params)
     rows = every.at(~_beyond_targets(every)) if covariates.future else every
@@ -182,16 +182,22 @@ def _early(timestamps: pd.DatetimeIndex, full: pd.DatetimeIndex) -> list[float]:
     return np.quantile(early.total_seconds(), [0.05, 0.5, 0.95]).tolist()
 
 
-def _marks(table: Table, params: DataParams) -> dict[str, float]:
-    """What seems to stand for nothing in columns of numbers, by their names; all are logged, too."""
+def _marks(table: Table, params: DataParams, of_run: bool) -> dict[str, float]:
+    """What seems to stand for nothing in columns of numbers, by their names; all are logged, too.
+
+    A file for a finished run is read by the params of that run, which cannot be set any more.
+    """
     columns = dict(zip(params.target, table.values.T, strict=True))
     columns |= {name: column.values for name, column in table.covariates.items() if not column.categories}
     found = {name: looks for name, values in columns.items() if (looks := mark_of(values, table.series))}
     marks = {name: mark for name, (mark, _) in found.items()}
+    advice = advice_on_marks(params.missing, marks.values())
+    if of_run:
+        advice = f"empty its cells, or {advice} and train another run"
     for name, (mark, count) in found.items():
         log.warning(
             "%s: %.15g stands in %d rows, far from all other numbers: if it stands for nothing, %s",
-            *(name, mark, count, advice_on_marks(params.missing, marks.values())),
+            *(name, mark, count, advice),
         )
     return marks
 

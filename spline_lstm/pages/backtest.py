@@ -50,7 +50,8 @@ def backtest_section(content: Mapping[str, Any], picture: str = "") -> str:
         _verdict(content),
         f"{len(folds)} folds, {content['step']} steps apart, with {fits} fits: {targets:,} observed targets"
         f"{of_series} from {first} to {last}. Each fold was forecast from what was known at its cutoff: grid, "
-        f"seasons, scaler, validation and model are of rows up to then.{_left_out(content['left_out'])}",
+        f"seasons, scaler, validation and model are of rows up to then.{_left_out(content['left_out'])}"
+        f"{_dropped(folds)}",
         picture,
         "### Mean over folds",
         _means(content),
@@ -157,11 +158,11 @@ def _verdict(content: Mapping[str, Any]) -> str:
     best, folds = pooled["best_baseline"], len(content["folds"])
     label = label_of(best, labels)
     measure = _measure(content)
-    mine, other = (content["summary"][name][measure] for name in ("model", best))
+    mine, other = pooled["metrics"][measure], pooled["baselines"][best][measure]
     what = "RMSE" if measure == "rmse" else "RMSE relative to the best baseline of each series"
     return (
-        f"{head} Its {what} is {_mean(mine)} on average, that of {label}, the best baseline, {_mean(other)}; "
-        f"it errs less in {content['better'][best]} of {folds} folds."
+        f"{head} Over all of their targets its {what} is {number(mine)}, that of {label}, the best baseline, "
+        f"{number(other)}; it errs less in {content['better'][best]} of {folds} folds."
     )
 
 
@@ -176,6 +177,16 @@ def _left_out(folds: Sequence[Mapping[str, Any]]) -> str:
     which = f"Fold {listed(named)} has" if len(folds) == 1 else f"Folds {listed(named)} have"
     reasons = "no observed target, gaps that are too long, or no series that varies before it"
     return f" {which} nothing to score or to learn from ({reasons}), and count nowhere."
+
+
+def _dropped(folds: Sequence[Mapping[str, Any]]) -> str:
+    """Series that folds leave out."""
+    of: dict[str, list[str]] = {}
+    for fold in folds:
+        for name in fold["dropped"]:
+            of.setdefault(name, []).append(str(fold["fold"]))
+    named = [f"{name} of fold{'s' * (len(numbers) > 1)} {listed(numbers)}" for name, numbers in of.items()]
+    return f" Left out are {listed(named)}; `dropped` in the file of the folds says why." if named else ""
 
 
 def _means(content: Mapping[str, Any]) -> str:
@@ -196,7 +207,8 @@ def _by_fold(content: Mapping[str, Any]) -> str:
     measure, labels = _measure(content), _labels(content)
     what = "RMSE" if measure == "rmse" else "relative RMSE"
     ends = pd.DatetimeIndex([fold[key] for fold in content["folds"] for key in ("cutoff", "last")])
-    times = iter(ends.strftime(time_format(ends)))
+    begins = pd.DatetimeIndex([fold["first"] for fold in content["folds"]])  # hours may all end at midnight
+    times = iter(ends.strftime(time_format(ends.append(begins))))
     rows = [
         [
             *(str(fold["fold"]), next(times), next(times), str(fold["fitted"])),
@@ -207,7 +219,16 @@ def _by_fold(content: Mapping[str, Any]) -> str:
         ]
         for fold in content["folds"]
     ]
-    heads = ["cutoff", "until", "fit", "train rows", "validation rows", f"{what}: model", *labels.values(), "coverage"]
+    heads = [
+        "cutoff",
+        "until",
+        "fit",
+        "train steps",
+        "validation steps",
+        f"{what}: model",
+        *labels.values(),
+        "coverage",
+    ]
     return table(["fold", *heads], rows, texts=3)
 
 

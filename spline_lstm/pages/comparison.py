@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from spline_lstm.pages.figures import ACTUAL, colors, finish, legend, marker, panels
-from spline_lstm.pages.labels import give_or_take, listed, number, table, time_format
+from spline_lstm.pages.labels import give_or_take, listed, number, percent, table, time_format
 from spline_lstm.scores.compare import Comparison, RunScore
 from spline_lstm.scores.doubt import CONFIDENCE
 
@@ -83,4 +83,4 @@ def plot_comparison(comparison: Comparison) -> Figure:
 def _row(each: RunScore, several: bool, wanted: float) -> list[str]:
     errors = [number(each.relative_rmse), f"{each.wins:,}"] if several else [number(each.rmse), number(each.mae)]
     behind = f"{each.behind:.1%}" if math.isnan(each.margin) else f"{each.behind:.1%} {give_or_take(each.margin)}"
-    return [each.run_id, *errors, f"{each.coverage:.1%} of {100 * wanted:g}%", behind]
+    return [each.run_id, *errors, f"{each.coverage:.1%} of {percent(wanted)}", behind]

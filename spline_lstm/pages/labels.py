@@ -61,6 +61,11 @@ def listed(names: Iterable[str]) -> str:
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
+def percent(share: float) -> str:
+    """A wanted coverage in full."""
+    return f"{100 * share:g}%"
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """With so many significant digits, and with powers of ten only where a figure would be very long."""
     if value is None or not math.isfinite(value):

@@ -14,6 +14,7 @@ from spline_lstm.data.windows import SPLITS
 from spline_lstm.pages import figures
 from spline_lstm.pages.figures import ACTUAL, HELD, MODEL, SETTLED, UNFILLED, draw_line, finish, legend, panels
 from spline_lstm.pages.finished import FinishedRun
+from spline_lstm.pages.labels import percent
 from spline_lstm.scores.predictions import separate_windows
 
 TAIL, TAIL_OF_WINDOW, SHORTEST_TAIL = 3, 1, 20  # of the history before a forecast, in horizons and in steps
@@ -84,7 +85,7 @@ def _draw_history(axes: Axes, name: str, forecast: pd.DataFrame, horizons: int, 
 
 def _draw_forecast(axes: Axes, table: pd.DataFrame, run: FinishedRun) -> None:
     table = run.broken(table[["y_pred", "y_lower", "y_upper"]])
-    coverage = f"{run.params.evaluate.levels[0]:.0%} interval"
+    coverage = f"{percent(run.params.evaluate.levels[0])} interval"
     axes.fill_between(table.index, table["y_lower"], table["y_upper"], color=MODEL, alpha=0.2, lw=0, label=coverage)
     if len(table) == 1:  # an area of one step has no width
         axes.vlines(table.index, table["y_lower"], table["y_upper"], color=MODEL, alpha=0.4)

@@ -11,7 +11,17 @@ from spline_lstm.pages.background import data_section, settings_section, trainin
 from spline_lstm.pages.backtest import backtest_section
 from spline_lstm.pages.covariates import assumption
 from spline_lstm.pages.finished import FinishedRun
-from spline_lstm.pages.labels import baseline_labels, give_or_take, label_of, listed, number, skill_of, table, title
+from spline_lstm.pages.labels import (
+    baseline_labels,
+    give_or_take,
+    label_of,
+    listed,
+    number,
+    percent,
+    skill_of,
+    table,
+    title,
+)
 from spline_lstm.scores.doubt import BETTER, CONFIDENCE, UNCLEAR, WORSE, verdict
 from spline_lstm.scores.forecasts import suffix_of
 from spline_lstm.scores.predictions import SHOWN_SERIES
@@ -100,7 +110,7 @@ def _verdict(scores: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     worse = [each for each in labels.values() if found[each] == WORSE]
     doubtful = [each for each in labels.values() if found[each] == UNCLEAR]
     held = (
-        f"Intervals meant to hold {scores['intervals']['levels'][0]:.0%} of the targets held "
+        f"Intervals meant to hold {percent(scores['intervals']['levels'][0])} of the targets held "
         f"{scores['metrics']['coverage']:.1%} of them."
     )
     beaten = f"**The model does not beat the best baseline, {label}.** {_beside_best(scores, label)}"
@@ -186,7 +196,7 @@ def _forecast(run: FinishedRun) -> str:
     groups = dict(iter(run.forecast[run.forecast["series_id"].isin(run.ahead)].groupby("series_id")))
     ends = ENDS_OF_MANY if several else ENDS_OF_ONE
     rows = [row for name in run.ahead for row in _forecast_rows(run, groups[name], ends)]
-    interval = f"{run.params.evaluate.levels[0]:.0%} interval, from"
+    interval = f"{percent(run.params.evaluate.levels[0])} interval, from"
     header = ["series", "time", "step", "forecast", interval, "to"]
     first = 0 if several else 1  # of one series, its name is in every row of the file only
     return f"{text.rstrip()}\n\n{table(header[first:], [row[first:] for row in rows])}"
@@ -195,8 +205,8 @@ def _forecast(run: FinishedRun) -> str:
 def _without_forecast(run: FinishedRun) -> str:
     """Series that the forecast file leaves out, and why."""
     known, lacking = set(run.forecast["series_id"]), run.meta["lacking"]
-    newest = f"its last {run.prepared.settings.lookback} steps miss too much"
-    reasons = [[name, lacking.get(name, newest)] for name in run.prepared.names if name not in known]
+    newest = run.prepared.newest_gaps()
+    reasons = [[name, lacking.get(name) or f"it {newest[name]}"] for name in run.prepared.names if name not in known]
     if not reasons:
         return ""
     more = f" The first {MOST_WITHOUT}:" if len(reasons) > MOST_WITHOUT else ""
@@ -287,9 +297,7 @@ def _interval_table(run: FinishedRun) -> str:
     for place, level in enumerate(run.scores["intervals"]["levels"]):
         suffix = suffix_of(place, level)
         width, score = (number(metrics[name + suffix]) for name in ("interval_width", "winkler"))
-        rows.append(
-            [f"{100 * level:g}%", f"{metrics['coverage' + suffix]:.1%}", *([width, score] if run.has_unit else [])]
-        )
+        rows.append([percent(level), f"{metrics['coverage' + suffix]:.1%}", *([width, score] if run.has_unit else [])])
     units = ["mean width", "Winkler score"] if run.has_unit else []
     return "Intervals:\n\n" + table(["wanted coverage", "held", *units], rows)
 

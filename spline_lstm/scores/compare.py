@@ -132,7 +132,7 @@ def compare_runs(
     judged |= ~judged.any()
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = {name: float(np.nanmean(np.sqrt(table / least)[judged])) for name, table in sums.items()}
-    best = min(relative, key=lambda name: relative[name])
+    best = min(relative, key=lambda name: (relative[name], name))
     best_of_rows = [min(sums, key=lambda name: sums[name][row]) if judged[row] else "" for row in range(len(names))]
     without_intervals = (), *np.empty((2, 0, *y_true.shape))
     forecasts = Forecasts(rows, origins, y_true, y_pred[best], *without_intervals)

@@ -30,6 +30,7 @@ def content_of(skills, series=1, margin=0.05):
             "train": 1600,
             "validation": 400,
             "series": series,
+            "dropped": {},
             "metrics": scores(1.0, coverage=0.75, observed=HORIZON),
             "baselines": baselines,
         }
@@ -45,7 +46,11 @@ def content_of(skills, series=1, margin=0.05):
         "left_out": [],
         "summary": summary,
         "better": {name: 3 if skill > 0 else 0 for name, skill in skills.items()},
-        "pooled": {"baselines": baselines, "best_baseline": min(skills, key=skills.get)},
+        "pooled": {
+            "metrics": folds[0]["metrics"],
+            "baselines": baselines,
+            "best_baseline": min(skills, key=skills.get),
+        },
     }
 
 
@@ -107,6 +112,23 @@ def test_it_names_the_folds_that_were_left_out():
 
     assert "Fold 2 (after 2024-01-09) has nothing to score" in page
     assert "| 3 | 2024-01-13 | 2024-01-17 | 3 |" in page
+
+
+def test_it_names_the_series_that_folds_leave_out():
+    content = content_of({"naive": 0.5}, series=3)
+    content["folds"][0]["dropped"] = {"new": "must have 49 steps", "still": "must vary"}
+    content["folds"][2]["dropped"] = {"still": "must vary"}
+
+    assert "Left out are new of fold 1 and still of folds 1 and 3;" in backtest_section(content)
+    assert "Left out" not in backtest_section(content_of({"naive": 0.5}))
+
+
+def test_the_hour_of_a_cutoff_is_shown_where_steps_are_hours():
+    content = content_of({"naive": 0.5})
+    for fold in content["folds"]:
+        fold["first"] = str(pd.Timestamp(fold["cutoff"]) + pd.Timedelta("1h"))
+
+    assert "| 1 | 2024-01-05 00:00 | 2024-01-09 00:00 | 1 |" in backtest_section(content)
 
 
 def test_of_many_series_errors_have_no_unit():
