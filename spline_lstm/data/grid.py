@@ -23,6 +23,7 @@ JUDGES, MOST = 100, 0.9  # steps before the last one, and the share of them that
 HEAD_SHARE = 2  # of a short series, from its older half
 MOST_STEPS_PER_ROW = 100
 MOST_STEPS = 10_000_000
+ROUNDS = 4  # of telling a step by how many of the one before lie in each gap
 COUNTED_STEPS = 4  # in a longer gap, such as a night, a median that is a little off counts wrong
 DAY = pd.Timedelta("1D")
 BEFORE_BORDER = pd.Timedelta(weeks=2)  # the train split ends up to this much earlier where closed hours are left out
@@ -73,9 +74,12 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
             f"{timestamps[-1]}. Mend a wrong timestamp.",
             "set data.frequency",
         ) from error
-    steps = (apart / apart.median()).round()  # of a gap, more than one: else gaps would stretch the step
-    few = (steps > 0) & (steps <= COUNTED_STEPS)
-    step = apart[few].sum() / steps[few].sum()
+    step, whole = apart.median(), pd.Timedelta(int(np.gcd.reduce(np.diff(timestamps.asi8))))
+    on_labels = whole in COMMON_STEPS and step < COUNTED_STEPS * whole
+    for _ in range(1 if on_labels else ROUNDS):  # jitter makes the median of many gaps too long
+        steps = (apart / step).round()  # of a gap, more than one: else gaps would stretch the step
+        few = (steps > 0) & (steps <= COUNTED_STEPS)
+        step = apart[few].sum() / steps[few].sum()
     if months := _months(timestamps):
         return months
     if abs(step / DAY - 1) < JITTER_OF_STEP and np.mean(timestamps.dayofweek < 5) >= LEAST_BUSINESS:
@@ -83,7 +87,9 @@ def infer_frequency(timestamps: pd.DatetimeIndex) -> str:
     if thinned := _thinned(timestamps):
         return thinned
     nearest = COMMON_STEPS[np.abs(COMMON_STEPS / step - 1).argmin()]
-    if abs(nearest / step - 1) > JITTER_OF_STEP:
+    if abs(nearest / step - 1) > JITTER_OF_STEP and on_labels:
+        nearest = round(step / whole) * whole
+    elif abs(nearest / step - 1) > JITTER_OF_STEP:
         are_dates = (timestamps == timestamps.normalize()).all()
         nearest = max(step.round("1D"), DAY) if are_dates else _rounded(step, timestamps)
     return pd.tseries.frequencies.to_offset(nearest).freqstr
@@ -106,7 +112,10 @@ def _months(timestamps: pd.DatetimeIndex) -> str | None:
     for halves, name in ((day == 1, "SMS-15"), (timestamps.is_month_end, "SME-15")):
         if (halves | (day == 15)).all() and 0 < halves.sum() < len(day):
             return name
-    apart, ends, alike = int(np.median(months)), timestamps.is_month_end.all(), (day == day[0]).all()
+    apart, whole = int(np.quantile(months, 0.5, method="inverted_cdf")), int(np.gcd.reduce(months))
+    if whole and np.mean(months == whole) >= FEWEST_NEIGHBOURS and len(day) * whole >= FEWEST_OF_LABELS * months.sum():
+        apart = whole  # half of all rows may be missing between the others
+    ends, alike = timestamps.is_month_end.all(), (day == day[0]).all()
     near = min(np.ptp(day), np.ptp(timestamps.days_in_month - day)) <= MOST_DAYS_APART
     lengths = np.diff(timestamps.asi8)
     if apart < 1 or not (ends or alike or (near and months.min() > 0 and (lengths % lengths.min()).any())):

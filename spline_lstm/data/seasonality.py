@@ -163,10 +163,19 @@ def _own_season(rows: Sequence[np.ndarray]) -> int:
     least = max(LEAST_CORRELATION, LEAST_DEVIATIONS * np.sqrt(len(rows[0])) / observed)
     peaks, _ = find_peaks(correlation, height=least, prominence=least)
     peaks = peaks[(peaks > 1) & (peaks <= len(rows[0]) // LEAST_OWN_CYCLES)]
+    peaks = peaks[[any(_pairs(row, lag) >= LEAST_OWN_CYCLES for row in rows) for lag in peaks]]
     if not peaks.size:
         return 0
     heights = correlation[peaks]
     return int(peaks[heights >= AS_GOOD * heights.max()][0])
+
+
+def _pairs(row: np.ndarray, lag: int) -> float:
+    """How many equal pairs would correlate as much; of rare pulses two that meet by chance are all there is."""
+    centred = row - np.nanmean(row)
+    products = centred[lag:] * centred[:-lag]
+    squares = np.nansum(products**2)
+    return float(max(np.nansum(products), 0) ** 2 / squares) if squares > 0 else 0.0
 
 
 def _reach(row: np.ndarray) -> int:

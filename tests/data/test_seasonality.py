@@ -198,6 +198,23 @@ def test_gaps_make_no_season(kind, time):
     assert np.mean([bool(infer_seasons([row], labels)) for row in rows]) <= 0.04
 
 
+@pytest.mark.parametrize(("time", "frequency", "share"), [(300, "D", 0.01), (500, "D", 0.005), (200, "W", 0.02)])
+def test_rare_pulses_that_meet_by_chance_are_no_season(time, frequency, share):
+    rng, labels = np.random.default_rng(14), clock(time, frequency)
+
+    rows = [np.where(rng.random(time) < share, 1.0 + rng.poisson(3, time), 0.0) for _ in range(100)]
+
+    assert np.mean([bool(infer_seasons([row], labels)) for row in rows]) <= 0.04
+
+
+def test_pulses_that_come_again_and_again_are_one():
+    rng, steps = np.random.default_rng(15), np.arange(600)
+
+    rows = [np.where(steps % 30 == 0, 1.0 + rng.poisson(3, 600), 0.0) + rng.normal(0, 0.05, 600) for _ in range(20)]
+
+    assert np.mean([infer_seasons([row], clock(600, "10min")) == (30,) for row in rows]) >= 0.9
+
+
 def test_rows_that_share_their_noise_are_no_surer_than_one():
     rng, labels = np.random.default_rng(12), clock(24 * 14, "h")
     common = [rng.normal(size=24 * 14).cumsum() for _ in range(100)]

@@ -574,6 +574,35 @@ def test_gaps_and_jitter_do_not_stretch_an_inferred_step():
     assert infer_frequency(clock) == "h"
 
 
+@pytest.mark.parametrize(("frequency", "rows"), [("ME", 120), ("MS", 120), ("QE-MAR", 60), ("YE-DEC", 50)])
+def test_with_half_of_them_missing_months_are_months(frequency, rows):
+    def clock(seed):
+        labels = pd.date_range("1980-01-01", periods=rows, freq=frequency)
+        return labels[np.append([True], np.random.default_rng(seed).random(rows - 1) >= 0.5)]
+
+    assert np.mean([infer_frequency(clock(seed)) == frequency for seed in range(40)]) >= 0.9
+
+
+@pytest.mark.parametrize("frequency", ["5min", "15min", "h", "D"])
+def test_the_step_of_a_clock_with_much_jitter_and_many_gaps_is_a_usual_one(frequency):
+    step = pd.Timedelta("1D") if frequency == "D" else pd.Timedelta(pd.tseries.frequencies.to_offset(frequency))
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        early = pd.to_timedelta(rng.uniform(0, 0.45 * step.total_seconds(), 1000).round(), unit="s")
+        clock = pd.date_range("2024-01-01", periods=1000, freq=frequency) - early
+
+        assert infer_frequency(clock[rng.random(1000) >= 0.4]) == frequency
+
+
+@pytest.mark.parametrize(("frequency", "missing"), [("W", 0.6), ("D", 0.65), ("h", 0.65)])
+def test_where_too_few_labels_of_a_step_have_rows_some_of_them_are_one(frequency, missing):
+    rng = np.random.default_rng(0)
+    clock = pd.date_range("1999-01-03", periods=600, freq=frequency)
+    for _ in range(10):
+        found = infer_frequency(clock[rng.random(600) >= missing])
+        assert found in {"W": ("7D", "14D"), "D": ("D", "2D"), "h": ("h", "2h")}[frequency]
+
+
 def test_a_column_that_stands_twice_is_refused(folder):
     with pytest.raises(DataError, match="one column 'load'"):
         read_text(folder, "time,load,load\n2024-01-01,1,2\n2024-01-02,2,3\n2024-01-03,3,4\n")
