@@ -122,7 +122,7 @@ def _fold_content(each: FoldScores) -> dict[str, Any]:
 
 
 def _errs_less(fold: Mapping[str, Any], name: str) -> bool:
-    """Whether the model does than a baseline; where no share of the best one's error tells, by errors themselves."""
+    """Whether the model errs less than a baseline: by skill, or by errors themselves where no skill is defined."""
     skill = fold["baselines"][name]["skill"]
     return bool(fold["metrics"]["rmse"] < fold["baselines"][name]["rmse"] if skill is None else skill > 0)
 
